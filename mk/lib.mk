@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0
+# libgojitter and the gojitter command. Directories stand in the order in
+# which a sample passes them; each may include only those above it.
+
+LIB_SRCS := \
+	src/base/buf.c \
+	src/base/err.c
+
+LIB_SRCS += \
+	$(ELF_SRCS)
+
+LIB_SRCS += \
+	$(DEMANGLE_SRCS)
+
+CMD_SRCS := \
+	src/cmd/main.c
+
+LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
+CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)
+
+$(O)/obj/%.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/libgojitter.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/libgojitter.so: $(LIB_OBJS) src/libgojitter.map
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-soname,libgojitter.so.0 -Wl,-z,defs \
+		-Wl,--version-script=src/libgojitter.map -o $@ $(LIB_OBJS) $(LDLIBS)
+
+$(O)/gojitter: $(CMD_OBJS) $(O)/libgojitter.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) -o $@ $^ $(LDLIBS)
+
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests. A test is an executable that prints TAP; tests/run adds them up and
+# ends with "N passed, N failed, N skipped".
+
+# Unit tests, tests/unit/test_NAME.c: cmocka, no root, no Go.
+UNIT_TESTS := \
+	base
+
+# Fuzz targets, tests/fuzz/fuzz_NAME.c.
+FUZZ_TARGETS :=
+
+# Scripts that want real parts, in the order they run.
+CHECK_SCRIPTS :=
+
+LONG_SCRIPTS :=
+
+BENCH_SCRIPTS :=
+
+UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
+
+$(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -Itests/unit -o $@ $< $(O)/libgojitter.a -lcmocka $(LDLIBS)
+
+test: $(UNIT_BINS)
+	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS)
+
+.PHONY: run-check run-check-long run-bench
+run-check: all lint $(UNIT_BINS)
+	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(CHECK_SCRIPTS)
+
+run-check-long: all $(UNIT_BINS)
+	$(Q)O=$(abspath $(O)) tests/run $(LONG_SCRIPTS)
+
+run-bench: all
+	$(Q)for b in $(BENCH_SCRIPTS); do O=$(abspath $(O)) $$b || exit 1; done
+
+lint:
+	$(Q)scripts/check-tree.sh

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs the Debian packages that building, running and testing need.
+#
+# As root it installs what is missing; otherwise it prints the one command that
+# does and fails. It changes nothing when all are there.
+set -eu
+
+packages='gcc g++ make libc6-dev pkg-config git
+libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev libiberty-dev libbpf-dev libcmocka-dev
+linux-perf golang-go bpftrace bpftool trace-cmd gdb binutils
+clang llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps'
+
+missing=
+for package in $packages; do
+	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
+	'install ok installed') ;;
+	*)
+		# A machine that has the program from elsewhere is left alone.
+		case $package in
+		nodejs) command -v node >/dev/null && continue ;;
+		npm) command -v npm >/dev/null && continue ;;
+		esac
+		missing="$missing $package"
+		;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "packages are missing; run: sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+echo "installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+{ apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
+	echo "gojitter: the packages could not be installed; the lines above say why" >&2
+	exit 1
+}

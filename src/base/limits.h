@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Every cap on a loop or an allocation that input drives, with unit and reason.
+ */
+#ifndef GJ_BASE_LIMITS_H
+#define GJ_BASE_LIMITS_H
+
+/* Inlined calls at one address. Go's inliner stays far below; a cyclic tree does not. */
+#define GJ_MAX_INLINE_DEPTH 256
+
+/* Functions in one .gopclntab: 2^24, the bound the header scan uses too. */
+#define GJ_MAX_FUNCS (1u << 24)
+
+/* Frames of one call chain: kernel.perf_event_max_stack can be raised to 1024, twice for both parts. */
+#define GJ_MAX_CHAIN 4096
+
+/* Bytes of one formatted symbol name; longer ones are shown cut. Generic shapes reach kilobytes. */
+#define GJ_MAX_NAME_BYTES 16384
+
+/* Program headers and sections looked at in one ELF file. */
+#define GJ_MAX_SEGMENTS 1024
+#define GJ_MAX_SECTIONS 65536
+
+#endif

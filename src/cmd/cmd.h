@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The subcommands of `gojitter`, one file each, and what they share.
+ *
+ * A subcommand gets its own name as argv[0] and returns the exit status:
+ * 0 done, 1 the answer is no or something failed (one line on standard error
+ * beginning "gojitter: "), 2 wrong usage.
+ */
+#ifndef GJ_CMD_H
+#define GJ_CMD_H
+
+#include "base/err.h"
+
+#define GJ_EXIT_FAILED 1
+#define GJ_EXIT_USAGE 2
+
+/* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
+int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The same with what @diag holds, or the text of @err where it holds nothing. */
+int gj_cmd_fail_diag(int err, const struct gj_diag *diag);
+/* Prints "gojitter: TEXT" and "see gojitter NAME --help"; returns GJ_EXIT_USAGE. */
+int gj_cmd_usage(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+int gj_cmd_sym(int argc, char **argv);
+int gj_cmd_demangle(int argc, char **argv);
+int gj_cmd_debuginfo(int argc, char **argv);
+int gj_cmd_record(int argc, char **argv);
+int gj_cmd_doctor(int argc, char **argv);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The gojitter command: picks the subcommand, answers --help and --version. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *purpose;
+};
+
+static const struct command commands[] = {
+};
+
+#define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))
+
+static void report(const char *fmt, va_list args)
+{
+	fflush(stdout);
+	fputs("gojitter: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+}
+
+int gj_cmd_fail(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	report(fmt, args);
+	va_end(args);
+	return GJ_EXIT_FAILED;
+}
+
+int gj_cmd_fail_diag(int err, const struct gj_diag *diag)
+{
+	if (diag && diag->err)
+		return gj_cmd_fail("%s", diag->text);
+	return gj_cmd_fail("%s", strerror(err < 0 ? -err : err));
+}
+
+int gj_cmd_usage(const char *name, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	report(fmt, args);
+	va_end(args);
+	fprintf(stderr, "see gojitter %s --help\n", name);
+	return GJ_EXIT_USAGE;
+}
+
+static void print_help(FILE *to)
+{
+	fputs("usage: gojitter COMMAND [OPTION...] [ARGUMENT...]\n\nCommands:\n", to);
+	for (size_t i = 0; i < COMMAND_CNT; i++)
+		fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].purpose);
+	fputs("\n'gojitter COMMAND --help' tells the options of one command.\n", to);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		print_help(stderr);
+		return GJ_EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help(stdout);
+		return 0;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "version")) {
+		puts("gojitter " GJ_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; i < COMMAND_CNT; i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	gj_cmd_fail("there is no command '%s'; see gojitter --help", argv[1]);
+	return GJ_EXIT_USAGE;
+}

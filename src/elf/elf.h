@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One ELF file, mapped: segments, sections, symbols, notes, and the bytes
+ * behind a link-time virtual address.
+ *
+ * Little-endian 64-bit x86-64 and AArch64 only. The file is mapped, not read;
+ * a look-up touches the pages it needs and nothing else. Section headers may
+ * be absent or wrong: segments are what counts, sections only help.
+ *
+ * An image is immutable after gj_image_open; any number of threads may read
+ * one. All pointers returned live until gj_image_close.
+ */
+#ifndef GJ_ELF_H
+#define GJ_ELF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/err.h"
+
+struct gj_image;
+
+enum gj_arch {
+	GJ_ARCH_AMD64 = 1,
+	GJ_ARCH_ARM64 = 2,
+};
+
+/* A PT_LOAD segment. */
+struct gj_segment {
+	uint64_t va;
+	uint64_t memory_bytes;
+	uint64_t file_off;
+	uint64_t file_bytes; /* clipped to the file's real size */
+	uint32_t flags;      /* PF_R, PF_W, PF_X */
+};
+
+struct gj_section {
+	const char *name;
+	uint32_t index;
+	uint32_t type;
+	uint64_t flags;
+	uint64_t va;
+	uint64_t file_off;
+	uint64_t size_bytes;
+};
+
+struct gj_elf_symbol {
+	const char *name;
+	uint64_t va;
+	uint64_t size_bytes;
+	uint8_t type; /* STT_* */
+	uint16_t section_index;
+};
+
+/*
+ * gj_image_open - map an ELF file
+ * @path: file to open; copied
+ * @image_out: the image, owned by the caller until gj_image_close
+ *
+ * Returns 0, -ENOENT and other errors of open(2), -EBADMSG when the file is no
+ * ELF file or its headers contradict each other, -EOPNOTSUPP for another
+ * class, byte order or machine, -ENOMEM.
+ */
+int gj_image_open(const char *path, struct gj_image **image_out, struct gj_diag *diag);
+
+/* The same over bytes in memory, which must outlive the image. @label stands for the path. */
+int gj_image_open_bytes(struct gj_window bytes, const char *label, struct gj_image **image_out,
+			struct gj_diag *diag);
+
+void gj_image_close(struct gj_image *image); /* NULL allowed */
+
+const char *gj_image_path(const struct gj_image *image);
+struct gj_window gj_image_bytes(const struct gj_image *image); /* the whole file */
+enum gj_arch gj_image_arch(const struct gj_image *image);
+bool gj_image_is_dyn(const struct gj_image *image); /* ET_DYN: PIE, c-shared or plugin */
+bool gj_image_has_interp(const struct gj_image *image); /* PT_INTERP: dynamically linked program */
+
+/* Segment number @index in file order, or NULL. */
+const struct gj_segment *gj_image_segment(const struct gj_image *image, unsigned int index);
+
+/* -ENOENT when there is none (or no section table). */
+int gj_image_find_section(const struct gj_image *image, const char *name,
+			  struct gj_section *section_out);
+/* Section number @index, -ENOENT past the last one. */
+int gj_image_section(const struct gj_image *image, unsigned int index,
+		     struct gj_section *section_out);
+
+/* Looks through .symtab, then .dynsym; linear. -ENOENT when there is none. */
+int gj_image_find_symbol(const struct gj_image *image, const char *name,
+			 struct gj_elf_symbol *symbol_out);
+/* .symtab (or .dynsym where there is none) as a list: symbol @index, -ENOENT past the last. */
+int gj_image_symbol(const struct gj_image *image, unsigned int index,
+		    struct gj_elf_symbol *symbol_out);
+
+/* File bytes behind [va, end of its segment's file part); empty when not backed by the file. */
+struct gj_window gj_image_at(const struct gj_image *image, uint64_t va);
+
+/* File offset <-> link-time virtual address through PT_LOAD. -ENOENT when in no segment. */
+int gj_image_off_to_va(const struct gj_image *image, uint64_t file_off, uint64_t *va_out);
+int gj_image_va_to_off(const struct gj_image *image, uint64_t va, uint64_t *file_off_out);
+
+/*
+ * The pointer-sized word at @va as it stands in a process whose load bias is
+ * zero: the raw word, or, where that is 0, the addend of a relative relocation
+ * for it (linkers that keep RELA addends out of the file). -ENOENT when @va is
+ * not backed by the file.
+ */
+int gj_image_pointer(const struct gj_image *image, uint64_t va, uint64_t *value_out);
+
+/* The GNU build id (NT_GNU_BUILD_ID) as bytes, empty when there is none. */
+struct gj_window gj_image_build_id(const struct gj_image *image);
+/* Go's own build id (.note.go.buildid) as text bytes, empty when there is none. */
+struct gj_window gj_image_go_build_id(const struct gj_image *image);
+
+/* PT_TLS: size in memory and alignment in bytes. -ENOENT when there is none. */
+int gj_image_tls(const struct gj_image *image, uint64_t *memory_bytes_out, uint64_t *align_out);
+
+#endif

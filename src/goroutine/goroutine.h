@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Which goroutine a sample ran on, with proof.
+ *
+ * Three parts: where the runtime keeps its fields (offsets), which g was which
+ * goroutine when (history), and the verdict on one sample, which needs two
+ * signs that agree. A wrong goroutine ID is worse than none: whatever cannot
+ * be proven is given a reason in place of a number.
+ */
+#ifndef GJ_GOROUTINE_H
+#define GJ_GOROUTINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cursor.h"
+#include "base/err.h"
+#include "demangle/demangle.h"
+#include "elf/elf.h"
+
+/*
+ * Byte offsets in the runtime's structs (Go src/runtime/runtime2.go), and
+ * where the TLS slot of g lies. A field of -1 does not exist in that release
+ * or could not be found.
+ */
+struct gj_goffsets {
+	int32_t g_stack_lo, g_stack_hi;
+	int32_t g_m;
+	int32_t g_sched_sp, g_sched_pc, g_sched_bp;
+	int32_t g_syscallsp, g_syscallpc;
+	int32_t g_status;
+	int32_t g_goid;
+	int32_t g_waitsince, g_waitreason;
+	int32_t g_parent_goid, g_gopc, g_startpc, g_labels;
+	int32_t m_g0, m_gsignal, m_curg, m_procid, m_p, m_id;
+	int64_t tls_g; /* from the thread pointer (fs base); INT64_MIN when unknown */
+	const char *source; /* "dwarf", "code", "table" */
+};
+
+/*
+ * gj_goffsets_find - by DWARF, else by code recipes, else by the table of
+ * releases, cross-checked (docs/offsets.md)
+ *
+ * Returns 0; -EOPNOTSUPP when the release is unknown and no recipe holds or
+ * the architecture has none; -EBADMSG when two sources disagree (@diag names
+ * both values).
+ */
+int gj_goffsets_find(const struct gj_image *image, const struct gj_gotab *gotab,
+		     struct gj_goffsets *offsets_out, struct gj_diag *diag);
+
+/* One switch of a thread to a goroutine, as the probe on runtime.execute saw it. */
+struct gj_gswitch {
+	uint32_t pid, tid;
+	uint64_t time_ns;
+	uint64_t g;
+	uint64_t goid;
+	uint64_t stack_lo, stack_hi;
+	uint64_t start_pc;
+};
+
+/*
+ * Our probe's events are called gojitter:goexec_<id>; the raw record is the
+ * tracepoint's common header (8 bytes), __probe_ip (8), then the five u64
+ * g, goid, stack_lo, stack_hi, start_pc.
+ */
+#define GJ_GOEXEC_GROUP "gojitter"
+#define GJ_GOEXEC_PREFIX "goexec_"
+
+/* True when perf event name @event (group:name/terms/) is that of our probe. */
+bool gj_goexec_is_event(const char *event);
+/* Fills all but pid, tid and time_ns. -EBADMSG when @raw is too short. */
+int gj_goexec_decode(struct gj_window raw, struct gj_gswitch *switch_out);
+
+/*
+ * History of one recording. Times must not go backwards by more than the
+ * host's reordering (perf delivers in order). Not thread-safe.
+ */
+struct gj_ghistory;
+
+struct gj_ghistory *gj_ghistory_new(void); /* NULL: out of memory */
+void gj_ghistory_free(struct gj_ghistory *history);
+
+/* 0 or -ENOMEM. */
+int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gswitch);
+
+/*
+ * The snapshots that `gojitter record` appends behind perf.data (docs/abi.md).
+ * @file: the whole file; not kept. -ENOENT when it carries none, -EBADMSG.
+ */
+int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
+			     struct gj_diag *diag);
+
+/* What one sample shows of its goroutine. */
+struct gj_gevidence {
+	uint32_t pid, tid;
+	uint64_t time_ns;
+	bool has_g, has_sp;
+	bool is_kernel;        /* the sample itself hit in the kernel */
+	uint64_t g;            /* R14 (amd64), X28 (arm64) */
+	uint64_t sp;
+	/* What the user part of the call chain holds. */
+	bool root_goexit;      /* outermost frame is runtime.goexit */
+	bool leaf_is_go;       /* innermost user frame is Go code with g in its register (not ASM, not C) */
+	bool has_mcall;        /* runtime.mcall, or a scheduler function that only runs below it */
+	bool has_systemstack;
+	bool has_coroutines;   /* the binary links runtime.coroswitch_m */
+};
+
+enum gj_goid_state {
+	GJ_GOID_KNOWN = 0,
+	GJ_GOID_SCHED,   /* the thread was in the scheduler: no goroutine */
+	GJ_GOID_G0,      /* on g0 or gsignal, user goroutine not provable */
+	GJ_GOID_UNKNOWN, /* no proof */
+};
+
+struct gj_goid {
+	enum gj_goid_state state;
+	uint64_t goid;       /* valid when state is KNOWN */
+	uint64_t start_pc;   /* 0 when unknown */
+	const char *source;  /* static text: "switch+register", ...; for json's goid_source */
+	const char *reason;  /* static text: why it is unknown */
+};
+
+void gj_goid_find(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+		  struct gj_goid *goid_out);
+
+#endif
