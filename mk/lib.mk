@@ -7,13 +7,24 @@ LIB_SRCS := \
 	src/base/err.c
 
 LIB_SRCS += \
-	$(ELF_SRCS)
+	src/elf/image.c \
+	src/elf/reloc.c \
+	src/elf/section.c
 
 LIB_SRCS += \
-	$(DEMANGLE_SRCS)
+	src/demangle/filetab.c \
+	src/demangle/functab.c \
+	src/demangle/goversion.c \
+	src/demangle/inline.c \
+	src/demangle/moduledata.c \
+	src/demangle/name.c \
+	src/demangle/pclntab_header.c \
+	src/demangle/pcvalue.c
 
 CMD_SRCS := \
-	src/cmd/main.c
+	src/cmd/demangle.c \
+	src/cmd/main.c \
+	src/cmd/sym.c
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)

@@ -112,3 +112,42 @@ void gj_buf_fmt(struct gj_buf *buf, const char *fmt, ...)
 	va_end(args);
 	buf->size_bytes += (size_t)need;
 }
+
+/* Bytes of the UTF-8 sequence at @text (RFC 3629), 0 when it is none. */
+static size_t utf8_bytes(const unsigned char *text)
+{
+	size_t cnt = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 :
+		     text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
+
+	for (size_t i = 1; i < cnt; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	/* Overlong forms, surrogates and what lies above U+10FFFF. */
+	if ((text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xed && text[1] > 0x9f) ||
+	    (text[0] == 0xf0 && text[1] < 0x90) || (text[0] == 0xf4 && text[1] > 0x8f))
+		return 0;
+	return cnt;
+}
+
+void gj_buf_json(struct gj_buf *buf, const char *text)
+{
+	const unsigned char *c = (const unsigned char *)text;
+
+	gj_buf_chr(buf, '"');
+	while (*c) {
+		size_t cnt = utf8_bytes(c);
+
+		if (*c == '"' || *c == '\\') {
+			gj_buf_chr(buf, '\\');
+			gj_buf_chr(buf, (char)*c);
+		} else if (*c < 0x20) {
+			gj_buf_fmt(buf, "\\u%04x", *c);
+		} else if (cnt) {
+			gj_buf_add(buf, c, cnt);
+		} else {
+			gj_buf_str(buf, "\\ufffd");
+		}
+		c += cnt ? cnt : 1;
+	}
+	gj_buf_chr(buf, '"');
+}

@@ -32,5 +32,7 @@ void gj_buf_dec(struct gj_buf *buf, uint64_t value, unsigned int width, char pad
 /* Lower-case hexadecimal without 0x, right-aligned with blanks to at least @width. */
 void gj_buf_hex(struct gj_buf *buf, uint64_t value, unsigned int width);
 void gj_buf_fmt(struct gj_buf *buf, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* @text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. */
+void gj_buf_json(struct gj_buf *buf, const char *text);
 
 #endif

@@ -13,6 +13,8 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
+	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
 };
 
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))

@@ -44,7 +44,7 @@ struct gj_gofunc {
 	uint64_t entry_va;
 	uint64_t end_va;
 	const char *name; /* as .gopclntab spells it */
-	int32_t start_line; /* of the func keyword; before Go 1.20 the line at the entry */
+	int32_t start_line; /* of the func keyword; 0 before Go 1.20, see gj_gotab_first_line */
 	uint8_t func_id;
 	uint8_t flag;
 	uint8_t funcdata_cnt;
@@ -74,7 +74,6 @@ struct gj_goinfo {
 	char go_version[64];    /* "go1.24.4"; "" when unknown */
 	int go_minor;           /* 24; inferred from the layout when the version is unknown */
 	const char *version_source; /* "buildinfo", "symbol", "dwarf", "rodata", "layout" */
-	bool is_cgo;
 };
 
 /*
@@ -106,6 +105,9 @@ int gj_gotab_find_name(const struct gj_gotab *gotab, const char *name,
 /* file:line at @va inside @func, innermost inlined call. -ENOENT when the tables do not say. */
 int gj_gotab_line(const struct gj_gotab *gotab, const struct gj_gofunc *func, uint64_t va,
 		  const char **file_out, int32_t *line_out);
+
+/* Line of the func keyword where the tables say it (Go 1.20), else the line at the entry; 0 unknown. */
+int32_t gj_gotab_first_line(const struct gj_gotab *gotab, const struct gj_gofunc *func);
 
 /*
  * gj_gotab_frames - every frame at an address, innermost first
@@ -173,6 +175,7 @@ int gj_gotab_inline(const struct gj_gotab *gotab, const struct gj_gofunc *func, 
 /* How gj_name_format writes a name. */
 #define GJ_NAME_SHORT 1u    /* pkg.(*T).M[...] in place of full shape names */
 #define GJ_NAME_READABLE 2u /* closures, wrappers and method values in words */
+#define GJ_NAME_GCCGO 4u    /* decode gccgo's mangling (gcc/go/gofrontend/go-encode-id.cc) */
 
 /*
  * gj_name_format - append a symbol name as people read it
@@ -180,7 +183,8 @@ int gj_gotab_inline(const struct gj_gotab *gotab, const struct gj_gofunc *func, 
  * @flags: GJ_NAME_*
  *
  * Always: %2e and its like unescaped, the .abi0/.abiinternal suffix dropped.
- * Names that are not Go's are appended unchanged, gccgo's mangling decoded.
+ * Names that are not Go's are appended unchanged. gccgo's mangling is decoded
+ * only on request, since "_0" is also part of ordinary names.
  */
 void gj_name_format(const char *name, unsigned int flags, struct gj_buf *buf);
 

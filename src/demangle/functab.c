@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * functab and the _func records: address -> function.
+ *
+ * functab entry: up to Go 1.17 {u64 entry, u64 record}, from 1.18 {u32 entry -
+ * text, u32 record}; sorted by entry, closed by an end pc. The record's fields
+ * are listed in gj_func_layout (Go src/runtime/runtime2.go, type _func).
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "demangle/gotab.h"
+
+static const struct gj_func_layout func_layouts[] = {
+	[GJ_GOTAB_1_2] = { .name = 8, .pcsp = 20, .pcfile = 24, .pcln = 28, .npcdata = 32,
+			   .cu = -1, .start_line = -1, .func_id = 36, .flag = -1,
+			   .nfuncdata = 39, .size_bytes = 40 },
+	[GJ_GOTAB_1_16] = { .name = 8, .pcsp = 20, .pcfile = 24, .pcln = 28, .npcdata = 32,
+			    .cu = 36, .start_line = -1, .func_id = 40, .flag = 41,
+			    .nfuncdata = 43, .size_bytes = 44 },
+	[GJ_GOTAB_1_18] = { .name = 4, .pcsp = 16, .pcfile = 20, .pcln = 24, .npcdata = 28,
+			    .cu = 32, .start_line = -1, .func_id = 36, .flag = 37,
+			    .nfuncdata = 39, .size_bytes = 40 },
+	[GJ_GOTAB_1_20] = { .name = 4, .pcsp = 16, .pcfile = 20, .pcln = 24, .npcdata = 28,
+			    .cu = 32, .start_line = 36, .func_id = 40, .flag = 41,
+			    .nfuncdata = 43, .size_bytes = 44 },
+};
+
+int gj_gotab_open(const struct gj_image *image, struct gj_gotab **gotab_out,
+		  struct gj_diag *diag)
+{
+	struct gj_gotab *gotab = calloc(1, sizeof(*gotab));
+	int err;
+
+	if (!gotab)
+		return gj_diag_set(diag, -ENOMEM, "%s: out of memory", gj_image_path(image));
+	gotab->image = image;
+	err = gj_gotab_find_header(gotab, diag);
+	if (!err)
+		err = gj_gotab_find_moduledata(gotab, diag);
+	if (err) {
+		free(gotab);
+		return err;
+	}
+	gotab->func = &func_layouts[gotab->info.layout];
+	gj_gotab_find_version(gotab);
+	gj_gotab_find_gofunc(gotab);
+	*gotab_out = gotab;
+	return 0;
+}
+
+void gj_gotab_close(struct gj_gotab *gotab)
+{
+	free(gotab);
+}
+
+const struct gj_goinfo *gj_gotab_info(const struct gj_gotab *gotab)
+{
+	return &gotab->info;
+}
+
+/* Entry address of functab row @index; row func_cnt is the end pc. The window holds all rows. */
+static inline uint64_t entry_va(const struct gj_gotab *gotab, uint32_t index)
+{
+	const uint8_t *row = gotab->functab.base + (size_t)index * gotab->functab_entry_bytes;
+	uint32_t entry_off;
+	uint64_t entry;
+
+	if (gotab->functab_entry_bytes == 8) {
+		memcpy(&entry_off, row, sizeof(entry_off));
+		return gotab->text_va + entry_off;
+	}
+	memcpy(&entry, row, sizeof(entry));
+	return entry;
+}
+
+static uint64_t record_off(const struct gj_gotab *gotab, uint32_t index)
+{
+	const uint8_t *row = gotab->functab.base + (size_t)index * gotab->functab_entry_bytes;
+	uint32_t off32;
+	uint64_t off;
+
+	if (gotab->functab_entry_bytes == 8) {
+		memcpy(&off32, row + 4, sizeof(off32));
+		return off32;
+	}
+	memcpy(&off, row + 8, sizeof(off));
+	return off;
+}
+
+static inline uint32_t field_u32(const uint8_t *record, int8_t off)
+{
+	uint32_t value = 0;
+
+	if (off >= 0)
+		memcpy(&value, record + off, sizeof(value));
+	return value;
+}
+
+int gj_gotab_func(const struct gj_gotab *gotab, uint32_t index, struct gj_gofunc *func_out)
+{
+	const struct gj_func_layout *layout = gotab->func;
+	const uint8_t *record;
+	uint64_t off;
+	uint32_t name_off;
+
+	if (index >= gotab->info.func_cnt)
+		return -ENOENT;
+	off = record_off(gotab, index);
+	if (!gj_window_holds(gotab->records, off, (uint64_t)layout->size_bytes))
+		return -EBADMSG;
+	record = gotab->records.base + off;
+	name_off = field_u32(record, layout->name);
+	if (name_off >= gotab->names.size_bytes)
+		return -EBADMSG;
+	*func_out = (struct gj_gofunc){
+		.index = index,
+		.entry_va = entry_va(gotab, index),
+		.end_va = entry_va(gotab, index + 1),
+		.name = (const char *)gotab->names.base + name_off,
+		.start_line = (int32_t)field_u32(record, layout->start_line),
+		.func_id = record[layout->func_id],
+		.flag = layout->flag >= 0 ? record[layout->flag] : 0,
+		.funcdata_cnt = record[layout->nfuncdata],
+		.pcdata_cnt = field_u32(record, layout->npcdata),
+		.cu_off = field_u32(record, layout->cu),
+		.pcsp_off = field_u32(record, layout->pcsp),
+		.pcfile_off = field_u32(record, layout->pcfile),
+		.pcln_off = field_u32(record, layout->pcln),
+		.pcdata_va = gotab->info.pclntab_va +
+			     (uint64_t)(record - gotab->tab.base) + (uint64_t)layout->size_bytes,
+	};
+	return 0;
+}
+
+int gj_gotab_find_func(const struct gj_gotab *gotab, uint64_t va, struct gj_gofunc *func_out)
+{
+	uint32_t first = 0, cnt = gotab->info.func_cnt;
+
+	if (va < entry_va(gotab, 0) || va >= entry_va(gotab, cnt))
+		return -ENOENT;
+	/* The last row whose entry is not above va; one comparison a step, no early way out. */
+	while (cnt > 1) {
+		uint32_t half = cnt / 2;
+
+		first = entry_va(gotab, first + half) <= va ? first + half : first;
+		cnt -= half;
+	}
+	return gj_gotab_func(gotab, first, func_out);
+}
+
+/*
+ * From Go 1.17 an ABI wrapper bears the name of what it wraps. Its funcID is
+ * the highest in use (Go src/internal/abi/symtab.go, FuncIDWrapper), and the
+ * real function has another one.
+ */
+int gj_gotab_find_name(const struct gj_gotab *gotab, const char *name,
+		       struct gj_gofunc *func_out)
+{
+	struct gj_gofunc func, best;
+	bool found = false;
+
+	for (uint32_t i = 0; i < gotab->info.func_cnt; i++) {
+		if (gj_gotab_func(gotab, i, &func) || strcmp(func.name, name))
+			continue;
+		if (!found || func.func_id < best.func_id)
+			best = func;
+		found = true;
+	}
+	if (!found)
+		return -ENOENT;
+	*func_out = best;
+	return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What an open set of Go tables holds; shared by the files of src/demangle only. */
+#ifndef GJ_DEMANGLE_GOTAB_H
+#define GJ_DEMANGLE_GOTAB_H
+
+#include "demangle/demangle.h"
+
+/*
+ * Where a _func record keeps its fields, by layout (Go src/runtime/runtime2.go,
+ * type _func). -1: the layout has no such field.
+ */
+struct gj_func_layout {
+	int8_t name, pcsp, pcfile, pcln, npcdata, cu, start_line, func_id, flag, nfuncdata;
+	int8_t size_bytes;
+};
+
+struct gj_gotab {
+	const struct gj_image *image;
+	struct gj_goinfo info;
+	uint8_t quantum; /* pc deltas count in this many bytes: minLC */
+	const struct gj_func_layout *func;
+	struct gj_window tab;     /* from the header to the end of its segment */
+	struct gj_window functab; /* exactly func_cnt entries and the end pc */
+	uint8_t functab_entry_bytes;
+	struct gj_window records; /* _func records; functab's offsets start here */
+	struct gj_window names;   /* ends with a NUL, so every offset inside starts a string */
+	struct gj_window cutab;
+	struct gj_window files;   /* ends with a NUL too */
+	struct gj_window pctab;
+	uint64_t text_va;         /* what entry offsets are relative to; 0 for absolute ones */
+};
+
+/* Finds the header and the sub-tables: fills all but info.moduledata_va and what follows from it. */
+int gj_gotab_find_header(struct gj_gotab *gotab, struct gj_diag *diag);
+
+/* Finds moduledata: text and etext, and the base of funcdata offsets. */
+int gj_gotab_find_moduledata(struct gj_gotab *gotab, struct gj_diag *diag);
+void gj_gotab_find_gofunc(struct gj_gotab *gotab);
+
+/* The release that built the image: fills info.go_version, go_minor, version_source. */
+void gj_gotab_find_version(struct gj_gotab *gotab);
+
+/* The value of the pc-value table at @table_off for @va; -ENOENT when it does not cover @va. */
+int gj_pcvalue_find(const struct gj_gotab *gotab, uint32_t table_off,
+		    const struct gj_gofunc *func, uint64_t va, int32_t *value_out);
+
+/* Row of the inline tree at @va, -1 when nothing is inlined there. */
+int32_t gj_inline_index(const struct gj_gotab *gotab, const struct gj_gofunc *func, uint64_t va);
+
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Finds the image's moduledata and takes from it what .gopclntab leaves out:
+ * the start of text that entry offsets count from, and gofunc, the base of
+ * funcdata offsets.
+ *
+ * The struct (Go src/runtime/symtab.go, type moduledata) begins with the
+ * address of .gopclntab. Byte offsets of the words used:
+ *
+ *              ..1.15  1.16,17  1.18,19  1.20..1.26  1.27
+ *   ftab len       32      136      136         136   136
+ *   minpc          80      160      160         160   160
+ *   maxpc          88      168      168         168   168
+ *   text           96      176      176         176   176
+ *   etext         104      184      184         184   184
+ *   gofunc          -        -      304         320   344
+ */
+#include <elf.h>
+#include <errno.h>
+
+#include "demangle/gotab.h"
+
+struct moduledata_layout {
+	uint16_t ftab_len, minpc, maxpc, text, etext;
+};
+
+static const struct moduledata_layout layout_1_2 = { 32, 80, 88, 96, 104 };
+static const struct moduledata_layout layout_1_16 = { 136, 160, 168, 176, 184 };
+
+static const struct moduledata_layout *layout_of(const struct gj_gotab *gotab)
+{
+	return gotab->info.layout == GJ_GOTAB_1_2 ? &layout_1_2 : &layout_1_16;
+}
+
+/* Whether the words at @va hold together as moduledata; if so takes text and etext. */
+static bool take_moduledata(struct gj_gotab *gotab, uint64_t va)
+{
+	const struct moduledata_layout *layout = layout_of(gotab);
+	uint64_t pclntab_va, ftab_len, minpc, maxpc, text_va, etext_va;
+
+	if (gj_image_pointer(gotab->image, va, &pclntab_va) ||
+	    pclntab_va != gotab->info.pclntab_va ||
+	    gj_image_pointer(gotab->image, va + layout->ftab_len, &ftab_len) ||
+	    ftab_len != (uint64_t)gotab->info.func_cnt + 1 ||
+	    gj_image_pointer(gotab->image, va + layout->minpc, &minpc) ||
+	    gj_image_pointer(gotab->image, va + layout->maxpc, &maxpc) ||
+	    gj_image_pointer(gotab->image, va + layout->text, &text_va) ||
+	    gj_image_pointer(gotab->image, va + layout->etext, &etext_va))
+		return false;
+	if (text_va > minpc || minpc >= maxpc || maxpc > etext_va)
+		return false;
+	gotab->info.moduledata_va = va;
+	gotab->info.text_va = text_va;
+	gotab->info.etext_va = etext_va;
+	return true;
+}
+
+/* Every aligned word in [va, va + size) that names .gopclntab is a candidate. */
+static bool scan(struct gj_gotab *gotab, uint64_t va, uint64_t size_bytes)
+{
+	struct gj_window bytes = gj_window_slice(gj_image_at(gotab->image, va), 0, size_bytes);
+	uint64_t wanted = gotab->info.pclntab_va;
+
+	for (uint64_t off = -va & 7; off + 8 <= bytes.size_bytes; off += 8) {
+		uint64_t word;
+
+		memcpy(&word, bytes.base + off, sizeof(word));
+		if (word == wanted && take_moduledata(gotab, va + off))
+			return true;
+	}
+	return false;
+}
+
+static bool scan_section(struct gj_gotab *gotab, const char *name)
+{
+	struct gj_section section;
+
+	return !gj_image_find_section(gotab->image, name, &section) &&
+	       section.type != SHT_NOBITS && scan(gotab, section.va, section.size_bytes);
+}
+
+static bool scan_writable_segments(struct gj_gotab *gotab)
+{
+	const struct gj_segment *seg;
+
+	for (unsigned int i = 0; (seg = gj_image_segment(gotab->image, i)); i++)
+		if ((seg->flags & PF_W) && scan(gotab, seg->va, seg->file_bytes))
+			return true;
+	return false;
+}
+
+/* Linkers that keep addends out of the file leave nothing to scan for. */
+static bool take_by_symbol(struct gj_gotab *gotab)
+{
+	/* In a plugin runtime.firstmoduledata is the host's and local.moduledata its own. */
+	static const char *const names[] = { "runtime.firstmoduledata", "local.moduledata" };
+	struct gj_elf_symbol symbol;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!gj_image_find_symbol(gotab->image, names[i], &symbol) &&
+		    take_moduledata(gotab, symbol.va))
+			return true;
+	return false;
+}
+
+/* Without moduledata the header's textStart serves, as far as the layout has it. */
+static int take_header_text(struct gj_gotab *gotab, struct gj_diag *diag)
+{
+	uint64_t text_va = 0;
+
+	if (gotab->info.layout == GJ_GOTAB_1_18 || gotab->info.layout == GJ_GOTAB_1_20) {
+		gj_image_pointer(gotab->image, gotab->info.pclntab_va + 24, &text_va);
+		if (!text_va)
+			return gj_diag_set(diag, -EBADMSG,
+					   "%s: no moduledata found, and .gopclntab does not say where the text starts",
+					   gj_image_path(gotab->image));
+	}
+	gotab->info.text_va = text_va;
+	return 0;
+}
+
+int gj_gotab_find_moduledata(struct gj_gotab *gotab, struct gj_diag *diag)
+{
+	/* Likely places first, so that a big file is not read through. */
+	if (!scan_section(gotab, ".go.module") && !scan_section(gotab, ".noptrdata") &&
+	    !scan_section(gotab, ".data") && !scan_writable_segments(gotab) &&
+	    !take_by_symbol(gotab)) {
+		int err = take_header_text(gotab, diag);
+
+		if (err)
+			return err;
+	}
+	if (gotab->functab_entry_bytes == 8)
+		gotab->text_va = gotab->info.text_va;
+	return 0;
+}
+
+/* From Go 1.26 gofunc points into .gopclntab itself. */
+static bool is_gofunc(const struct gj_gotab *gotab, uint64_t gofunc_va)
+{
+	return gofunc_va >= gotab->info.pclntab_va &&
+	       gofunc_va - gotab->info.pclntab_va < gotab->tab.size_bytes;
+}
+
+void gj_gotab_find_gofunc(struct gj_gotab *gotab)
+{
+	static const uint16_t offs_1_26[] = { 344, 320 };
+	uint64_t md = gotab->info.moduledata_va, gofunc_va = 0;
+
+	if (!md || gotab->functab_entry_bytes != 8)
+		return;
+	if (gotab->info.go_minor < 26) {
+		gj_image_pointer(gotab->image, md + (gotab->info.layout == GJ_GOTAB_1_18 ? 304 : 320),
+				 &gofunc_va);
+		gotab->info.gofunc_va = gofunc_va;
+		return;
+	}
+	for (size_t i = 0; i < sizeof(offs_1_26) / sizeof(offs_1_26[0]); i++) {
+		/* 1.26 has another word at 344; the release decides where it is known. */
+		if (gotab->info.go_minor == 26 && offs_1_26[i] != 320)
+			continue;
+		if (!gj_image_pointer(gotab->image, md + offs_1_26[i], &gofunc_va) &&
+		    is_gofunc(gotab, gofunc_va)) {
+			gotab->info.gofunc_va = gofunc_va;
+			return;
+		}
+	}
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Symbol names as people read them.
+ *
+ * Go's linker escapes import paths (Go src/cmd/internal/objabi/path.go,
+ * PathToPrefix): control characters, blanks, '%', '"', bytes above 0x7e and
+ * the dots of the last path element become %xx. Assembly symbols carry their
+ * ABI as a suffix. Everything else about a name is for the reader to choose.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "demangle/demangle.h"
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The byte that the escape at @text stands for, -1 when PathToPrefix would not have written it. */
+static int escaped_byte(const char *text)
+{
+	int high = text[0] == '%' ? hex_digit(text[1]) : -1;
+	int low = high >= 0 ? hex_digit(text[2]) : -1;
+	int byte = high * 16 + low;
+
+	if (high < 0 || low < 0)
+		return -1;
+	return byte && (byte <= ' ' || byte == '.' || byte == '%' || byte == '"' || byte >= 0x7f) ?
+		       byte :
+		       -1;
+}
+
+static size_t drop_suffix(const char *name, size_t size_bytes, const char *suffix)
+{
+	size_t cnt = strlen(suffix);
+
+	if (size_bytes > cnt && !memcmp(name + size_bytes - cnt, suffix, cnt))
+		return size_bytes - cnt;
+	return size_bytes;
+}
+
+/* Past the bracket that closes the one at @pos, or @end when none does. */
+static const char *skip_brackets(const char *pos, const char *end)
+{
+	unsigned int depth = 0;
+
+	for (; pos < end; pos++) {
+		if (*pos == '[')
+			depth++;
+		else if (*pos == ']' && --depth == 0)
+			return pos + 1;
+	}
+	return end;
+}
+
+/* Type arguments stand behind a name; array types and type: symbols have brackets elsewhere. */
+static bool opens_type_arguments(const char *name, const char *pos)
+{
+	unsigned char before = pos > name ? (unsigned char)pos[-1] : 0;
+
+	return *pos == '[' && (isalnum(before) || before == '_' || before >= 0x80) &&
+	       strncmp(name, "type:", 5) && strncmp(name, "type..", 6) && strncmp(name, "go:", 3);
+}
+
+/* What the compiler's own suffixes mean (Go src/cmd/compile/internal/ir/func.go, closureName). */
+struct word {
+	const char *suffix; /* followed by a number when numbered */
+	bool numbered;
+	const char *text;
+};
+
+static const struct word words[] = {
+	{ ".func", true, "{closure#" },
+	{ ".gowrap", true, "{go#" },
+	{ ".deferwrap", true, "{defer#" },
+	{ "-range", true, "{range#" },
+	{ "-fm", false, "{method-value}" },
+};
+
+static bool ends_piece(char c)
+{
+	return !c || c == '.' || c == '-' || c == '[';
+}
+
+/* The suffix in words; returns the bytes of @pos it used, 0 when there is none. */
+static size_t add_word(const char *pos, const char *end, struct gj_buf *buf)
+{
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		size_t cnt = strlen(words[i].suffix), digits = 0;
+
+		if ((size_t)(end - pos) < cnt || memcmp(pos, words[i].suffix, cnt))
+			continue;
+		while (words[i].numbered && pos + cnt + digits < end &&
+		       isdigit((unsigned char)pos[cnt + digits]))
+			digits++;
+		if ((words[i].numbered && !digits) ||
+		    (pos + cnt + digits < end && !ends_piece(pos[cnt + digits])))
+			continue;
+		gj_buf_str(buf, words[i].text);
+		gj_buf_add(buf, pos + cnt, digits);
+		if (words[i].numbered)
+			gj_buf_chr(buf, '}');
+		return cnt + digits;
+	}
+	return 0;
+}
+
+/* cgo's bridge to a C function: main._Cfunc_puts (Go src/cmd/cgo/out.go). */
+static size_t add_cgo(const char *pos, const char *end, struct gj_buf *buf)
+{
+	static const char prefix[] = "._Cfunc_";
+	size_t cnt = sizeof(prefix) - 1;
+
+	if ((size_t)(end - pos) <= cnt || memcmp(pos, prefix, cnt))
+		return 0;
+	gj_buf_str(buf, ".C.");
+	return cnt;
+}
+
+/* What gccgo's "_" codes stand for (gcc/go/gofrontend/go-encode-id.cc, special_codes). */
+static int gccgo_byte(char code)
+{
+	static const char codes[] = "_0123456789abc", bytes[] = "_./*,{}[]()\" ;";
+	const char *at = code ? strchr(codes, code) : NULL;
+
+	return at ? bytes[at - codes] : -1;
+}
+
+static void format_gccgo(const char *pos, const char *end, struct gj_buf *buf)
+{
+	for (; pos < end; pos++) {
+		int byte = *pos == '_' && pos + 1 < end ? gccgo_byte(pos[1]) : -1;
+
+		gj_buf_chr(buf, byte >= 0 ? (char)byte : *pos);
+		if (byte >= 0)
+			pos++;
+	}
+}
+
+void gj_name_format(const char *name, unsigned int flags, struct gj_buf *buf)
+{
+	size_t size_bytes = drop_suffix(name, strlen(name), ".abi0");
+	const char *pos = name, *end, *plain = name;
+
+	size_bytes = drop_suffix(name, size_bytes, ".abiinternal");
+	end = name + size_bytes;
+	if (flags & GJ_NAME_GCCGO) {
+		format_gccgo(pos, end, buf);
+		return;
+	}
+	/* Runs of plain bytes are copied at once: nearly every name is one run. */
+	while (pos < end) {
+		int byte = *pos == '%' && end - pos >= 3 ? escaped_byte(pos) : -1;
+		size_t used = 0;
+
+		if (byte < 0 && *pos != '[' && *pos != '.' && *pos != '-') {
+			pos++;
+			continue;
+		}
+		gj_buf_add(buf, plain, (size_t)(pos - plain));
+		plain = pos;
+		if (byte >= 0) {
+			gj_buf_chr(buf, (char)byte);
+			used = 3;
+		} else if ((flags & GJ_NAME_SHORT) && opens_type_arguments(name, pos)) {
+			gj_buf_str(buf, "[...]");
+			used = (size_t)(skip_brackets(pos, end) - pos);
+		} else if (flags & GJ_NAME_READABLE) {
+			used = add_word(pos, end, buf);
+			if (!used)
+				used = add_cgo(pos, end, buf);
+		}
+		plain += used;
+		pos += used ? used : 1;
+	}
+	gj_buf_add(buf, plain, (size_t)(pos - plain));
+}
