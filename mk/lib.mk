@@ -7,6 +7,10 @@ LIB_SRCS := \
 	src/base/err.c
 
 LIB_SRCS += \
+	src/sample/perf_file.c \
+	src/sample/perf_record.c
+
+LIB_SRCS += \
 	src/elf/image.c \
 	src/elf/reloc.c \
 	src/elf/section.c
@@ -20,6 +24,26 @@ LIB_SRCS += \
 	src/demangle/name.c \
 	src/demangle/pclntab_header.c \
 	src/demangle/pcvalue.c
+
+LIB_SRCS += \
+	src/goroutine/history.c \
+	src/goroutine/table.c \
+	src/goroutine/trailer.c \
+	src/goroutine/verdict.c
+
+LIB_SRCS += \
+	src/stitch/fp.c
+
+LIB_SRCS += \
+	src/report/folded.c \
+	src/report/json.c \
+	src/report/perf_text.c
+
+LIB_SRCS += \
+	src/session/dso.c \
+	src/session/location.c \
+	src/session/options.c \
+	src/session/session.c
 
 CMD_SRCS := \
 	src/cmd/demangle.c \

@@ -84,9 +84,40 @@ void gj_ghistory_free(struct gj_ghistory *history);
 int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gswitch);
 
 /*
- * The snapshots that `gojitter record` appends behind perf.data (docs/abi.md).
- * @file: the whole file; not kept. -ENOENT when it carries none, -EBADMSG.
+ * Snapshots of a live process' goroutines. `gojitter record` appends them
+ * behind perf.data; perf ignores what follows its own sections. Layout, all
+ * little-endian, from the end of the file backwards:
+ *
+ *   file end - 16   u64 body size, "GJTRAIL1"
+ *   before that     the body: snapshots, each struct gj_trail_snapshot, then
+ *                   g_cnt struct gj_trail_g sorted by g, then m_cnt struct
+ *                   gj_trail_m
  */
+#define GJ_TRAIL_MAGIC "GJTRAIL1"
+#define GJ_TRAIL_PROBED 1u /* the probe on runtime.execute was armed */
+
+struct gj_trail_snapshot {
+	uint32_t pid;
+	uint32_t flags; /* GJ_TRAIL_* */
+	uint32_t g_cnt, m_cnt;
+	uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC, around the reading */
+};
+
+struct gj_trail_g {
+	uint64_t g, goid, stack_lo, stack_hi, start_pc;
+	uint32_t status, waitreason;
+};
+
+struct gj_trail_m {
+	uint64_t curg, g0, gsignal;
+	uint32_t tid, pad;
+};
+
+_Static_assert(sizeof(struct gj_trail_snapshot) == 32, "trailer layout");
+_Static_assert(sizeof(struct gj_trail_g) == 48, "trailer layout");
+_Static_assert(sizeof(struct gj_trail_m) == 32, "trailer layout");
+
+/* @file: the whole file; not kept. -ENOENT when it carries none, -EBADMSG, -ENOMEM. */
 int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 			     struct gj_diag *diag);
 
@@ -100,6 +131,7 @@ struct gj_gevidence {
 	uint64_t sp;
 	/* What the user part of the call chain holds. */
 	bool root_goexit;      /* outermost frame is runtime.goexit */
+	bool root_thread;      /* some frame is a thread's root: mstart, rt0_go */
 	bool leaf_is_go;       /* innermost user frame is Go code with g in its register (not ASM, not C) */
 	bool has_mcall;        /* runtime.mcall, or a scheduler function that only runs below it */
 	bool has_systemstack;

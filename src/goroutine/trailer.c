@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Reads the snapshots behind perf.data (layout: goroutine.h). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "goroutine/history.h"
+
+#define FOOTER_BYTES 16
+
+static int find_body(struct gj_window file, struct gj_window *body_out, struct gj_diag *diag)
+{
+	uint64_t body_bytes;
+
+	if (file.size_bytes < FOOTER_BYTES ||
+	    memcmp(file.base + file.size_bytes - 8, GJ_TRAIL_MAGIC, 8))
+		return -ENOENT;
+	gj_window_u64(file, file.size_bytes - FOOTER_BYTES, &body_bytes);
+	if (body_bytes > file.size_bytes - FOOTER_BYTES)
+		return gj_diag_set(diag, -EBADMSG,
+				   "the goroutine snapshots behind the recording are cut short; going on without them");
+	*body_out = gj_window_slice(file, file.size_bytes - FOOTER_BYTES - body_bytes, body_bytes);
+	return 0;
+}
+
+/* One snapshot at the cursor; its entries stay where they are, in the copy. */
+static bool take_snapshot(struct gj_cursor *cur, struct gj_snapshot *snapshot_out,
+			  const struct gj_trail_m **ms_out)
+{
+	struct gj_trail_snapshot head;
+	const uint8_t *gs, *ms;
+
+	gj_cursor_read(cur, &head, sizeof(head));
+	gs = gj_cursor_take(cur, (uint64_t)head.g_cnt * sizeof(struct gj_trail_g));
+	ms = gj_cursor_take(cur, (uint64_t)head.m_cnt * sizeof(struct gj_trail_m));
+	if (gj_cursor_failed(cur))
+		return false;
+	*snapshot_out = (struct gj_snapshot){ head, (const void *)gs };
+	*ms_out = (const void *)ms;
+	return true;
+}
+
+const struct gj_trail_g *gj_snapshot_find(const struct gj_snapshot *snapshot, uint64_t g)
+{
+	size_t low = 0, high = snapshot->head.g_cnt;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (snapshot->gs[middle].g == g)
+			return &snapshot->gs[middle];
+		if (snapshot->gs[middle].g < g)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/*
+ * Of a process' first snapshot: what a later one says, switches have said.
+ * With the probe armed a thread's goroutine at the snapshot is as good as a
+ * switch then: any later one is recorded and takes its place.
+ */
+static int take_threads(struct gj_ghistory *history, const struct gj_snapshot *snapshot,
+			const struct gj_trail_m *ms)
+{
+	if (!(snapshot->head.flags & GJ_TRAIL_PROBED))
+		return 0;
+	for (uint32_t i = 0; i < snapshot->head.m_cnt; i++) {
+		const struct gj_trail_g *g =
+			ms[i].curg ? gj_snapshot_find(snapshot, ms[i].curg) : NULL;
+		struct gj_gswitch gswitch = {
+			.pid = snapshot->head.pid,
+			.tid = ms[i].tid,
+			.time_ns = snapshot->head.begin_ns,
+		};
+
+		if (!g)
+			continue;
+		gswitch.g = g->g;
+		gswitch.goid = g->goid;
+		gswitch.stack_lo = g->stack_lo;
+		gswitch.stack_hi = g->stack_hi;
+		gswitch.start_pc = g->start_pc;
+		if (gj_ghistory_switch(history, &gswitch))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_snapshot(struct gj_ghistory *history, const struct gj_snapshot *snapshot)
+{
+	struct gj_snapshot *snapshots = reallocarray(history->snapshots, history->snapshot_cnt + 1,
+						     sizeof(*snapshots));
+
+	if (!snapshots)
+		return -ENOMEM;
+	history->snapshots = snapshots;
+	snapshots[history->snapshot_cnt++] = *snapshot;
+	for (uint32_t i = 0; i < snapshot->head.g_cnt; i++) {
+		uint64_t key = gj_g_key(snapshot->head.pid, snapshot->gs[i].g);
+
+		if (key && !gj_table_add(&history->gs, key))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool is_first_of_process(const struct gj_ghistory *history, uint32_t pid)
+{
+	for (size_t i = 0; i < history->snapshot_cnt; i++)
+		if (history->snapshots[i].head.pid == pid)
+			return false;
+	return true;
+}
+
+int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
+			     struct gj_diag *diag)
+{
+	struct gj_window body = { NULL, 0 };
+	struct gj_cursor cur;
+	int err = find_body(file, &body, diag);
+
+	if (err)
+		return err;
+	history->trail = malloc(body.size_bytes ? body.size_bytes : 1);
+	if (!history->trail)
+		return -ENOMEM;
+	memcpy(history->trail, body.base, body.size_bytes);
+	cur = gj_cursor_init((struct gj_window){ history->trail, body.size_bytes });
+	while (gj_cursor_left(&cur)) {
+		const struct gj_trail_m *ms;
+		struct gj_snapshot snapshot;
+		bool is_first;
+
+		if (!take_snapshot(&cur, &snapshot, &ms))
+			return gj_diag_set(diag, -EBADMSG,
+					   "the goroutine snapshots behind the recording are damaged; going on with those before the damage");
+		is_first = is_first_of_process(history, snapshot.head.pid);
+		err = add_snapshot(history, &snapshot);
+		if (!err && is_first)
+			err = take_threads(history, &snapshot, ms);
+		if (err)
+			return err;
+	}
+	return 0;
+}

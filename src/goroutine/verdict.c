@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The goroutine of one sample, from signs that do not depend on each other.
+ *
+ * Signs: the thread's last recorded switch; the g in the sample's register;
+ * the stack pointer inside that goroutine's stack; the call chain's root; the
+ * same g bearing the same goid in a snapshot before and one after.
+ */
+#include "goroutine/history.h"
+
+static struct gj_goid known(uint64_t goid, uint64_t start_pc, const char *source)
+{
+	return (struct gj_goid){ GJ_GOID_KNOWN, goid, start_pc, source, NULL };
+}
+
+static struct gj_goid none(enum gj_goid_state state, const char *reason)
+{
+	return (struct gj_goid){ .state = state, .reason = reason };
+}
+
+/* The thread's last switch at or before the sample; NULL when none is known. */
+static const struct gj_gswitch *last_switch(const struct gj_ghistory *history,
+					    const struct gj_gevidence *evidence)
+{
+	const struct gj_thread_entry *thread = gj_table_find(&history->threads, evidence->tid);
+
+	if (!thread || thread->last.pid != evidence->pid || !thread->last.goid ||
+	    thread->last.time_ns > evidence->time_ns)
+		return NULL;
+	return &thread->last;
+}
+
+static bool in_stack(uint64_t sp, uint64_t stack_lo, uint64_t stack_hi)
+{
+	return sp > stack_lo && sp <= stack_hi;
+}
+
+static bool is_known_g(const struct gj_ghistory *history, const struct gj_gevidence *evidence)
+{
+	return gj_table_find(&history->gs, gj_g_key(evidence->pid, evidence->g));
+}
+
+/*
+ * Goroutine ids are never used twice: a g that bears the same one in a
+ * snapshot before the sample and in one after it bore no other in between.
+ */
+static bool find_between(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+			 struct gj_goid *goid_out)
+{
+	const struct gj_trail_g *before = NULL, *after = NULL;
+
+	for (size_t i = 0; i < history->snapshot_cnt && !after; i++) {
+		const struct gj_snapshot *snapshot = &history->snapshots[i];
+
+		if (snapshot->head.pid != evidence->pid)
+			continue;
+		if (snapshot->head.end_ns <= evidence->time_ns)
+			before = gj_snapshot_find(snapshot, evidence->g);
+		else if (snapshot->head.begin_ns >= evidence->time_ns)
+			after = gj_snapshot_find(snapshot, evidence->g);
+	}
+	if (!before || !after || before->goid != after->goid || !before->goid)
+		return false;
+	/* The second sign: the thread is on that goroutine's stack. */
+	if (!evidence->root_goexit &&
+	    !(evidence->has_sp &&
+	      (in_stack(evidence->sp, before->stack_lo, before->stack_hi) ||
+	       in_stack(evidence->sp, after->stack_lo, after->stack_hi))))
+		return false;
+	*goid_out = known(before->goid, before->start_pc, "snapshots+register");
+	return true;
+}
+
+/* No switch of this thread is known. */
+static struct gj_goid without_switch(const struct gj_gevidence *evidence)
+{
+	if (evidence->root_thread)
+		return none(GJ_GOID_G0, "on the system stack");
+	return none(GJ_GOID_UNKNOWN, "no switch of this thread recorded yet");
+}
+
+/* The register holds another value than the g of the thread's last switch. */
+static struct gj_goid without_register(const struct gj_ghistory *history,
+				       const struct gj_gevidence *evidence,
+				       const struct gj_gswitch *last)
+{
+	bool is_other_g = evidence->has_g && is_known_g(history, evidence);
+
+	/* A coroutine switch (iter.Pull) does not pass runtime.execute; records may be lost. */
+	if (is_other_g)
+		return none(GJ_GOID_UNKNOWN, "register and last switch disagree");
+	/* Assembly and C use the register for other things; the stack is still the goroutine's. */
+	if (evidence->has_sp && !evidence->leaf_is_go &&
+	    in_stack(evidence->sp, last->stack_lo, last->stack_hi))
+		return known(last->goid, last->start_pc, "switch+stack");
+	/*
+	 * On g0 for the goroutine's sake: the chain leads over systemstack to a
+	 * goroutine's root. Coroutines could have changed whose root it is.
+	 */
+	if (evidence->has_systemstack && evidence->root_goexit && !evidence->has_coroutines)
+		return known(last->goid, last->start_pc, "switch+root");
+	if (evidence->has_systemstack || evidence->root_thread || evidence->leaf_is_go)
+		return none(GJ_GOID_G0, "on the system stack");
+	return none(GJ_GOID_UNKNOWN, evidence->has_g ? "register holds no known g" :
+						       "registers were not recorded");
+}
+
+void gj_goid_find(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+		  struct gj_goid *goid_out)
+{
+	const struct gj_gswitch *last = last_switch(history, evidence);
+
+	/*
+	 * First of all: up to Go 1.24 mcall leaves the frame pointer alone, so a
+	 * chain out of the scheduler leads on into a goroutine that is parked.
+	 */
+	if (evidence->has_mcall)
+		*goid_out = none(GJ_GOID_SCHED, "in the scheduler");
+	else if (last && evidence->has_g && evidence->g == last->g)
+		*goid_out = known(last->goid, last->start_pc, "switch+register");
+	else if (evidence->has_g && find_between(history, evidence, goid_out))
+		return;
+	else if (last)
+		*goid_out = without_register(history, evidence, last);
+	else
+		*goid_out = without_switch(evidence);
+}

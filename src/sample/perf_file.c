@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * perf.data's header, as far as the names of its events
+ * (tools/perf/Documentation/perf.data-file-format.txt):
+ *
+ *   0 "PERFILE2"   8 u64 size   16 u64 attr size   24 attrs {off, size}
+ *  40 data {off, size}   56 event types {off, size}   72 u64 features[4]
+ *
+ * Behind the data stands one {off, size} per feature bit set, lowest first.
+ * HEADER_EVENT_DESC (12): u32 events, u32 attr size, then per event the attr,
+ * u32 ids, u32 name length, name, u64 id[].
+ */
+#include "sample/sample.h"
+
+#define HEADER_EVENT_DESC 12
+#define MAX_EVENTS 65536
+#define MAX_NAME 512
+
+/* The bytes of feature @bit, empty when the file has none. */
+static struct gj_window find_feature(struct gj_window file, unsigned int bit)
+{
+	struct gj_window none = { NULL, 0 };
+	uint64_t data_off, data_bytes, features, off, size_bytes;
+
+	if (file.size_bytes < 80 || memcmp(file.base, "PERFILE2", 8) ||
+	    !gj_window_u64(file, 40, &data_off) || !gj_window_u64(file, 48, &data_bytes) ||
+	    !gj_window_u64(file, 72, &features) || !(features >> bit & 1) ||
+	    !gj_window_holds(file, data_off, data_bytes))
+		return none;
+	off = data_off + data_bytes +
+	      16 * (uint64_t)__builtin_popcountll(features & ((1ULL << bit) - 1));
+	if (!gj_window_u64(file, off + 8, &size_bytes) || !gj_window_u64(file, off, &off))
+		return none;
+	return gj_window_slice(file, off, size_bytes);
+}
+
+unsigned int gj_perf_file_event_width(struct gj_window file)
+{
+	struct gj_cursor cur = gj_cursor_init(find_feature(file, HEADER_EVENT_DESC));
+	uint32_t event_cnt = gj_cursor_u32(&cur);
+	uint32_t attr_bytes = gj_cursor_u32(&cur);
+	unsigned int width = 0;
+
+	for (uint32_t i = 0; i < event_cnt && i < MAX_EVENTS; i++) {
+		uint32_t id_cnt, name_bytes;
+		const uint8_t *name;
+
+		gj_cursor_take(&cur, attr_bytes);
+		id_cnt = gj_cursor_u32(&cur);
+		name_bytes = gj_cursor_u32(&cur);
+		name = gj_cursor_take(&cur, name_bytes);
+		gj_cursor_take(&cur, 8 * (uint64_t)id_cnt);
+		if (gj_cursor_failed(&cur))
+			break;
+		name_bytes = (uint32_t)strnlen((const char *)name, name_bytes);
+		if (name_bytes > width && name_bytes <= MAX_NAME)
+			width = name_bytes;
+	}
+	return width;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Locations seen: (file, offset, address) -> frames and their text, each made
+ * once. An open hash table over chunks of memory that are freed together.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/limits.h"
+#include "session/session.h"
+
+#define CHUNK_BYTES (1 << 20)
+#define MIN_SLOTS 4096
+#define MAX_LOCATIONS (1 << 19) /* about 150 MB of text at most; then start afresh */
+
+struct chunk {
+	struct chunk *next;
+	size_t used_bytes, cap_bytes;
+	_Alignas(16) uint8_t bytes[];
+};
+
+struct entry {
+	const struct gj_dso *dso;
+	uint64_t file_off;
+	bool is_return;
+	struct gj_location location;
+};
+
+struct gj_locations {
+	const struct gj_options *options;
+	struct chunk *chunks;
+	struct entry **slots;
+	size_t slot_cnt, entry_cnt;
+	struct gj_buf text;
+	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
+};
+
+struct gj_locations *gj_locations_new(const struct gj_options *options)
+{
+	struct gj_locations *locations = calloc(1, sizeof(*locations));
+
+	if (!locations)
+		return NULL;
+	locations->options = options;
+	locations->slot_cnt = MIN_SLOTS;
+	locations->slots = calloc(MIN_SLOTS, sizeof(*locations->slots));
+	if (!locations->slots) {
+		free(locations);
+		return NULL;
+	}
+	return locations;
+}
+
+static void drop_all(struct gj_locations *locations)
+{
+	while (locations->chunks) {
+		struct chunk *next = locations->chunks->next;
+
+		free(locations->chunks);
+		locations->chunks = next;
+	}
+	memset(locations->slots, 0, locations->slot_cnt * sizeof(*locations->slots));
+	locations->entry_cnt = 0;
+}
+
+void gj_locations_free(struct gj_locations *locations)
+{
+	if (!locations)
+		return;
+	drop_all(locations);
+	free(locations->slots);
+	gj_buf_deinit(&locations->text);
+	free(locations);
+}
+
+void gj_locations_trim(struct gj_locations *locations)
+{
+	if (locations->entry_cnt >= MAX_LOCATIONS)
+		drop_all(locations);
+}
+
+static void *take(struct gj_locations *locations, size_t size_bytes)
+{
+	struct chunk *chunk = locations->chunks;
+	size_t need = (size_bytes + 15) & ~(size_t)15;
+
+	if (!chunk || need > chunk->cap_bytes - chunk->used_bytes) {
+		size_t cap = need > CHUNK_BYTES ? need : CHUNK_BYTES;
+
+		chunk = malloc(sizeof(*chunk) + cap);
+		if (!chunk)
+			return NULL;
+		*chunk = (struct chunk){ .next = locations->chunks, .cap_bytes = cap };
+		locations->chunks = chunk;
+	}
+	chunk->used_bytes += need;
+	return chunk->bytes + chunk->used_bytes - need;
+}
+
+static char *take_text(struct gj_locations *locations, const void *bytes, size_t size_bytes)
+{
+	char *text = take(locations, size_bytes + 1);
+
+	if (text) {
+		memcpy(text, bytes, size_bytes);
+		text[size_bytes] = '\0';
+	}
+	return text;
+}
+
+static size_t hash(const struct gj_dso *dso, uint64_t ip)
+{
+	uint64_t key = (ip ^ (uint64_t)(uintptr_t)dso << 7) * 0x9e3779b97f4a7c15ULL;
+
+	return (size_t)(key >> 24);
+}
+
+static struct entry **find_slot(const struct gj_locations *locations, const struct gj_dso *dso,
+				uint64_t file_off, uint64_t ip, bool is_return)
+{
+	size_t slot = hash(dso, ip) & (locations->slot_cnt - 1);
+	struct entry *entry;
+
+	while ((entry = locations->slots[slot])) {
+		if (entry->location.ip == ip && entry->dso == dso &&
+		    entry->file_off == file_off && entry->is_return == is_return)
+			break;
+		slot = (slot + 1) & (locations->slot_cnt - 1);
+	}
+	return &locations->slots[slot];
+}
+
+static bool grow(struct gj_locations *locations)
+{
+	size_t old_cnt = locations->slot_cnt;
+	struct entry **old = locations->slots;
+	struct entry **slots = calloc(old_cnt * 2, sizeof(*slots));
+
+	if (!slots)
+		return false;
+	locations->slots = slots;
+	locations->slot_cnt = old_cnt * 2;
+	for (size_t i = 0; i < old_cnt; i++)
+		if (old[i])
+			*find_slot(locations, old[i]->dso, old[i]->file_off, old[i]->location.ip,
+				   old[i]->is_return) = old[i];
+	free(old);
+	return true;
+}
+
+struct class_of_name {
+	const char *name;
+	uint32_t classes;
+};
+
+/* Functions of the Go runtime that tell what the thread was doing (facts in docs/goroutines.md). */
+static const struct class_of_name classes[] = {
+	{ "runtime.goexit", GJ_CLASS_GOEXIT },
+	{ "runtime.systemstack", GJ_CLASS_SYSTEMSTACK },
+	{ "runtime.mcall", GJ_CLASS_SCHED },
+	{ "runtime.schedule", GJ_CLASS_SCHED },
+	{ "runtime.findRunnable", GJ_CLASS_SCHED },
+	{ "runtime.findrunnable", GJ_CLASS_SCHED },
+	{ "runtime.execute", GJ_CLASS_SCHED },
+	{ "runtime.park_m", GJ_CLASS_SCHED },
+	{ "runtime.goexit0", GJ_CLASS_SCHED },
+	{ "runtime.gosched_m", GJ_CLASS_SCHED },
+	{ "runtime.goschedImpl", GJ_CLASS_SCHED },
+	{ "runtime.gopreempt_m", GJ_CLASS_SCHED },
+	{ "runtime.preemptPark", GJ_CLASS_SCHED },
+	{ "runtime.exitsyscall0", GJ_CLASS_SCHED },
+	{ "runtime.exitsyscallNoP", GJ_CLASS_SCHED },
+	{ "runtime.coroswitch_m", GJ_CLASS_SCHED },
+	{ "runtime.gogo", GJ_CLASS_SCHED },
+	{ "runtime.mstart", GJ_CLASS_ROOT },
+	{ "runtime.mstart1", GJ_CLASS_ROOT },
+	{ "runtime.rt0_go", GJ_CLASS_ROOT },
+	{ "_rt0_amd64_linux", GJ_CLASS_ROOT },
+	{ "_rt0_arm64_linux", GJ_CLASS_ROOT },
+	{ "runtime.sigpanic", GJ_CLASS_INTERRUPTED },
+	{ "runtime.asyncPreempt", GJ_CLASS_INTERRUPTED },
+	{ "runtime.debugCallV2", GJ_CLASS_INTERRUPTED },
+};
+
+static uint32_t classify(const struct gj_dso *dso, const struct gj_gofunc *func)
+{
+	uint32_t found = func->flag & GJ_GOFUNC_ASM ? GJ_CLASS_ASM : 0;
+
+	if (dso->has_coroutines)
+		found |= GJ_CLASS_COROUTINES;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++)
+		if (!strcmp(func->name, classes[i].name))
+			found |= classes[i].classes;
+	return found;
+}
+
+static const char *format_name(struct gj_locations *locations, const char *name)
+{
+	struct gj_buf *text = &locations->text;
+
+	text->size_bytes = 0;
+	gj_name_format(name, locations->options->name_flags, text);
+	if (text->size_bytes > GJ_MAX_NAME_BYTES)
+		text->size_bytes = GJ_MAX_NAME_BYTES;
+	return text->failed ? NULL : take_text(locations, text->data, text->size_bytes);
+}
+
+/* Fills the location from Go's tables; false when they do not hold the address. */
+static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
+		    struct entry *entry)
+{
+	struct gj_location *location = &entry->location;
+	struct gj_gofunc func;
+	uint64_t va;
+	int cnt;
+
+	if (gj_image_off_to_va(dso->image, entry->file_off, &va) ||
+	    gj_gotab_find_func(dso->gotab, va - entry->is_return, &func))
+		return false;
+	cnt = gj_gotab_frames(dso->gotab, va - entry->is_return, locations->frames,
+			      GJ_MAX_INLINE_DEPTH + 1);
+	if (cnt <= 0)
+		return false;
+	location->frames = take(locations, (size_t)cnt * sizeof(*location->frames));
+	if (!location->frames)
+		return false;
+	for (int i = 0; i < cnt; i++) {
+		const struct gj_goframe *from = &locations->frames[i];
+
+		location->frames[i] = (struct gj_frame){
+			.name = format_name(locations, from->name),
+			.file = from->file,
+			.line = from->line,
+			.inlined = from->inlined,
+		};
+	}
+	location->frame_cnt = (uint32_t)cnt;
+	location->sym_off = va - func.entry_va;
+	location->is_go = true;
+	location->classes = classify(dso, &func);
+	return true;
+}
+
+/* What the host itself says of the address. */
+static bool fill_host(struct gj_locations *locations, const struct gj_mapping *mapping,
+		      struct gj_location *location)
+{
+	location->frames = take(locations, sizeof(*location->frames));
+	if (!location->frames)
+		return false;
+	location->frames[0] = (struct gj_frame){ 0 };
+	if (mapping->sym)
+		location->frames[0].name =
+			take_text(locations, mapping->sym, strlen(mapping->sym));
+	location->frame_cnt = 1;
+	location->sym_off = mapping->sym_off;
+	return true;
+}
+
+static bool fill_text(struct gj_locations *locations, struct gj_location *location)
+{
+	struct gj_buf *text = &locations->text;
+
+	text->size_bytes = 0;
+	gj_report_location(&locations->options->report, location, text);
+	if (text->failed)
+		return false;
+	location->text = take_text(locations, text->data, text->size_bytes);
+	location->text_bytes = (uint32_t)text->size_bytes;
+	return location->text != NULL;
+}
+
+static struct entry *make(struct gj_locations *locations, const struct gj_dso *dso,
+			  const struct gj_mapping *mapping, uint64_t ip, bool is_kernel,
+			  bool is_return)
+{
+	struct entry *entry = take(locations, sizeof(*entry));
+
+	if (!entry)
+		return NULL;
+	*entry = (struct entry){
+		.dso = dso,
+		.file_off = mapping->file_off,
+		.is_return = is_return,
+		.location = { .ip = ip, .is_kernel = is_kernel },
+	};
+	if (dso)
+		entry->location.dso = dso->path;
+	else if (mapping->dso)
+		entry->location.dso = take_text(locations, mapping->dso, strlen(mapping->dso));
+	if (!(dso && dso->gotab && fill_go(locations, dso, entry)) &&
+	    !fill_host(locations, mapping, &entry->location))
+		return NULL;
+	return fill_text(locations, &entry->location) ? entry : NULL;
+}
+
+const struct gj_location *gj_locations_find(struct gj_locations *locations,
+					    const struct gj_dso *dso,
+					    const struct gj_mapping *mapping, uint64_t ip,
+					    bool is_kernel, bool is_return)
+{
+	struct entry **slot = find_slot(locations, dso, mapping->file_off, ip, is_return);
+
+	if (*slot)
+		return &(*slot)->location;
+	if (locations->entry_cnt * 2 >= locations->slot_cnt) {
+		if (!grow(locations))
+			return NULL;
+		slot = find_slot(locations, dso, mapping->file_off, ip, is_return);
+	}
+	*slot = make(locations, dso, mapping, ip, is_kernel, is_return);
+	if (!*slot)
+		return NULL;
+	locations->entry_cnt++;
+	return &(*slot)->location;
+}
+
+const struct gj_location *gj_locations_kernel(const struct gj_locations *locations, uint64_t ip)
+{
+	struct entry *entry = *find_slot(locations, NULL, 0, ip, false);
+
+	return entry && entry->location.is_kernel ? &entry->location : NULL;
+}
