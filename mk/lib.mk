@@ -12,8 +12,10 @@ LIB_SRCS += \
 
 LIB_SRCS += \
 	src/elf/image.c \
+	src/elf/note.c \
 	src/elf/reloc.c \
-	src/elf/section.c
+	src/elf/section.c \
+	src/elf/symbol.c
 
 LIB_SRCS += \
 	src/demangle/filetab.c \

@@ -21,4 +21,13 @@
 #define GJ_MAX_SEGMENTS 1024
 #define GJ_MAX_SECTIONS 65536
 
+/* Symbols indexed by address: 2^26, 1.6 GB of .symtab. */
+#define GJ_MAX_SYMBOLS (1u << 26)
+
+/*
+ * Words equal to .gopclntab's address that are tried as moduledata. Real
+ * images have up to three; a hostile one could have nothing else.
+ */
+#define GJ_MAX_MODULEDATA_TRIES 1024
+
 #endif

@@ -27,31 +27,65 @@ static const struct gj_func_layout func_layouts[] = {
 			    .nfuncdata = 43, .size_bytes = 44 },
 };
 
+/*
+ * Up to Go 1.17 functab holds addresses. Where the linker kept them out of the
+ * file the table cannot be read in place.
+ */
+static int relocate_functab(struct gj_gotab *gotab)
+{
+	uint64_t va = gotab->info.pclntab_va + (uint64_t)(gotab->functab.base - gotab->tab.base);
+	int err;
+
+	if (gotab->functab_entry_bytes != 16)
+		return 0;
+	err = gj_image_copy_relocated(gotab->image, va, gotab->functab.size_bytes,
+				      &gotab->functab_copy);
+	if (!err)
+		gotab->functab.base = gotab->functab_copy;
+	return err == -ENOENT ? 0 : err;
+}
+
+static int open_tables(struct gj_gotab *gotab, struct gj_diag *diag)
+{
+	int err = gj_gotab_find_header(gotab, diag);
+
+	if (!err)
+		err = relocate_functab(gotab);
+	if (!err)
+		err = gj_gotab_find_moduledata(gotab, diag);
+	if (err)
+		return err;
+	gotab->func = &func_layouts[gotab->info.layout];
+	gj_gotab_find_gofunc(gotab);
+	gj_gotab_find_version(gotab);
+	return 0;
+}
+
 int gj_gotab_open(const struct gj_image *image, struct gj_gotab **gotab_out,
 		  struct gj_diag *diag)
 {
 	struct gj_gotab *gotab = calloc(1, sizeof(*gotab));
-	int err;
+	int err = -ENOMEM;
 
-	if (!gotab)
-		return gj_diag_set(diag, -ENOMEM, "%s: out of memory", gj_image_path(image));
-	gotab->image = image;
-	err = gj_gotab_find_header(gotab, diag);
-	if (!err)
-		err = gj_gotab_find_moduledata(gotab, diag);
+	if (gotab) {
+		gotab->image = image;
+		err = open_tables(gotab, diag);
+	}
+	if (err == -ENOMEM)
+		gj_diag_set(diag, err, "%s: out of memory", gj_image_path(image));
 	if (err) {
-		free(gotab);
+		gj_gotab_close(gotab);
 		return err;
 	}
-	gotab->func = &func_layouts[gotab->info.layout];
-	gj_gotab_find_version(gotab);
-	gj_gotab_find_gofunc(gotab);
 	*gotab_out = gotab;
 	return 0;
 }
 
 void gj_gotab_close(struct gj_gotab *gotab)
 {
+	if (!gotab)
+		return;
+	free(gotab->functab_copy);
 	free(gotab);
 }
 
@@ -108,6 +142,9 @@ int gj_gotab_func(const struct gj_gotab *gotab, uint32_t index, struct gj_gofunc
 	if (index >= gotab->info.func_cnt)
 		return -ENOENT;
 	off = record_off(gotab, index);
+	/* From 1.18 an offset of 0 marks a hole: code the external linker put in between. */
+	if (off == 0 && gotab->functab_entry_bytes == 8)
+		return -ENOENT;
 	if (!gj_window_holds(gotab->records, off, (uint64_t)layout->size_bytes))
 		return -EBADMSG;
 	record = gotab->records.base + off;
@@ -137,6 +174,7 @@ int gj_gotab_func(const struct gj_gotab *gotab, uint32_t index, struct gj_gofunc
 int gj_gotab_find_func(const struct gj_gotab *gotab, uint64_t va, struct gj_gofunc *func_out)
 {
 	uint32_t first = 0, cnt = gotab->info.func_cnt;
+	int err;
 
 	if (va < entry_va(gotab, 0) || va >= entry_va(gotab, cnt))
 		return -ENOENT;
@@ -147,7 +185,9 @@ int gj_gotab_find_func(const struct gj_gotab *gotab, uint64_t va, struct gj_gofu
 		first = entry_va(gotab, first + half) <= va ? first + half : first;
 		cnt -= half;
 	}
-	return gj_gotab_func(gotab, first, func_out);
+	err = gj_gotab_func(gotab, first, func_out);
+	/* A table that is not sorted leads anywhere. */
+	return !err && va >= func_out->end_va ? -EBADMSG : err;
 }
 
 /*

@@ -21,6 +21,7 @@ struct gj_gotab {
 	const struct gj_func_layout *func;
 	struct gj_window tab;     /* from the header to the end of its segment */
 	struct gj_window functab; /* exactly func_cnt entries and the end pc */
+	uint8_t *functab_copy;    /* owned; where functab's pointers had to be filled in */
 	uint8_t functab_entry_bytes;
 	struct gj_window records; /* _func records; functab's offsets start here */
 	struct gj_window names;   /* ends with a NUL, so every offset inside starts a string */
@@ -28,6 +29,7 @@ struct gj_gotab {
 	struct gj_window files;   /* ends with a NUL too */
 	struct gj_window pctab;
 	uint64_t text_va;         /* what entry offsets are relative to; 0 for absolute ones */
+	int gofunc_minor;         /* 26 or 27 where the place of gofunc says so, else 0 */
 };
 
 /* Finds the header and the sub-tables: fills all but info.moduledata_va and what follows from it. */

@@ -114,40 +114,65 @@ static bool is_version_char(uint8_t c)
 	return isdigit(c) || c == '.';
 }
 
+/* A later "go1.N.M" in @bytes than @pos, empty when there is none. */
+static struct gj_window next_release(struct gj_window bytes, const uint8_t *pos)
+{
+	const uint8_t *end = bytes.base + bytes.size_bytes;
+
+	while ((pos = memmem(pos, (size_t)(end - pos), "go1.", 4))) {
+		size_t cnt = 4;
+
+		while (cnt < (size_t)(end - pos) && cnt < 12 && is_version_char(pos[cnt]))
+			cnt++;
+		/* Only a full go1.N.M is a build's own version; go1.N alone stands in messages. */
+		if (cnt >= 8 && memchr(pos + 4, '.', cnt - 4))
+			return (struct gj_window){ pos, cnt };
+		pos += 4;
+	}
+	return (struct gj_window){ NULL, 0 };
+}
+
 /*
  * "go1.N.M" among the strings of read-only data. Other strings may stand right
  * behind it without a separator, so only digits and dots are taken; a text that
  * names another release (an error message, say) disagrees and spoils the find.
  */
-static bool take_rodata(struct gj_gotab *gotab)
+static bool take_release_in(struct gj_gotab *gotab, struct gj_window bytes)
 {
-	struct gj_section section;
-	struct gj_window bytes, found = { NULL, 0 };
-	const uint8_t *pos;
+	struct gj_window first, next;
 
-	if (gj_image_find_section(gotab->image, ".rodata", &section))
+	if (!bytes.size_bytes)
 		return false;
-	bytes = gj_window_slice(gj_image_at(gotab->image, section.va), 0, section.size_bytes);
-	for (pos = bytes.base; pos; pos++) {
-		size_t left = (size_t)(bytes.base + bytes.size_bytes - pos), cnt = 4;
-
-		pos = memmem(pos, left, "go1.", 4);
-		if (!pos)
-			break;
-		left = (size_t)(bytes.base + bytes.size_bytes - pos);
-		while (cnt < left && cnt < 12 && is_version_char(pos[cnt]))
-			cnt++;
-		/* Only a full go1.N.M is a build's own version; go1.N alone stands in messages. */
-		if (cnt < 8 || !memchr(pos + 4, '.', cnt - 4))
-			continue;
-		if (found.base)
+	first = next = next_release(bytes, bytes.base);
+	while (next.base) {
+		if (next.size_bytes != first.size_bytes ||
+		    memcmp(next.base, first.base, first.size_bytes))
 			return false;
-		found = (struct gj_window){ pos, cnt };
+		next = next_release(bytes, next.base + next.size_bytes);
 	}
-	return found.base && take_version(&gotab->info, found, "rodata");
+	return first.base && take_version(&gotab->info, first, "rodata");
 }
 
-/* The oldest release that writes what was seen; good enough to pick layouts by. */
+static bool take_rodata(struct gj_gotab *gotab)
+{
+	const struct gj_segment *seg;
+	struct gj_section section;
+	bool found = false;
+
+	if (!gj_image_find_section(gotab->image, ".rodata", &section))
+		return take_release_in(gotab, gj_window_slice(gj_image_at(gotab->image, section.va),
+							      0, section.size_bytes));
+	/* Without sections: names in .gopclntab mention no releases, code holds no strings. */
+	for (unsigned int i = 0; !found && (seg = gj_image_segment(gotab->image, i)); i++)
+		if (!(seg->flags & (PF_W | PF_X)))
+			found = take_release_in(gotab, gj_image_at(gotab->image, seg->va));
+	return found;
+}
+
+/*
+ * The oldest release that writes what was seen. From 1.26 gofunc lies inside
+ * .gopclntab; 1.27 moved it within moduledata.
+ */
 static void infer_from_layout(struct gj_gotab *gotab)
 {
 	static const int first_minor[] = {
@@ -155,14 +180,11 @@ static void infer_from_layout(struct gj_gotab *gotab)
 		[GJ_GOTAB_1_18] = 18, [GJ_GOTAB_1_20] = 20,
 	};
 	struct gj_goinfo *info = &gotab->info;
-	uint64_t text_start = 0;
 
 	info->go_minor = first_minor[info->layout];
 	info->version_source = "layout";
-	gj_window_u64(gotab->tab, 24, &text_start);
-	/* 1.26 stopped filling textStart; 1.27 moved gofunc, which the reader tries out. */
-	if (info->layout == GJ_GOTAB_1_20 && text_start == 0 && !gj_image_is_dyn(gotab->image))
-		info->go_minor = 27;
+	if (gotab->gofunc_minor)
+		info->go_minor = gotab->gofunc_minor;
 }
 
 void gj_gotab_find_version(struct gj_gotab *gotab)

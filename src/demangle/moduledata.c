@@ -18,7 +18,12 @@
 #include <elf.h>
 #include <errno.h>
 
+#include "base/limits.h"
 #include "demangle/gotab.h"
+
+#define GOFUNC_1_18 304
+#define GOFUNC_1_20 320
+#define GOFUNC_1_27 344
 
 struct moduledata_layout {
 	uint16_t ftab_len, minpc, maxpc, text, etext;
@@ -55,50 +60,79 @@ static bool take_moduledata(struct gj_gotab *gotab, uint64_t va)
 	return true;
 }
 
-/* Every aligned word in [va, va + size) that names .gopclntab is a candidate. */
-static bool scan(struct gj_gotab *gotab, uint64_t va, uint64_t size_bytes)
+#define SCAN_BYTES (4u << 20) /* pages kept in memory while scanning */
+
+/* A search for moduledata; hostile images must not make it endless. */
+struct search {
+	struct gj_gotab *gotab;
+	unsigned int try_cnt;
+};
+
+static bool try_moduledata(struct search *search, uint64_t va)
 {
-	struct gj_window bytes = gj_window_slice(gj_image_at(gotab->image, va), 0, size_bytes);
-	uint64_t wanted = gotab->info.pclntab_va;
+	return search->try_cnt++ < GJ_MAX_MODULEDATA_TRIES && take_moduledata(search->gotab, va);
+}
+
+/* Every aligned word in [va, va + size) that names .gopclntab is a candidate. */
+static bool scan(struct search *search, uint64_t va, uint64_t size_bytes)
+{
+	const struct gj_image *image = search->gotab->image;
+	struct gj_window bytes = gj_window_slice(gj_image_at(image, va), 0, size_bytes);
+	uint64_t wanted = search->gotab->info.pclntab_va, done = 0;
 
 	for (uint64_t off = -va & 7; off + 8 <= bytes.size_bytes; off += 8) {
 		uint64_t word;
 
 		memcpy(&word, bytes.base + off, sizeof(word));
-		if (word == wanted && take_moduledata(gotab, va + off))
+		if (word == wanted && try_moduledata(search, va + off))
 			return true;
+		if (off - done >= SCAN_BYTES) {
+			gj_image_forget(image, gj_window_slice(bytes, done, SCAN_BYTES));
+			done = off;
+		}
 	}
 	return false;
 }
 
-static bool scan_section(struct gj_gotab *gotab, const char *name)
+static bool scan_section(struct search *search, const char *name)
 {
 	struct gj_section section;
 
-	return !gj_image_find_section(gotab->image, name, &section) &&
-	       section.type != SHT_NOBITS && scan(gotab, section.va, section.size_bytes);
+	return !gj_image_find_section(search->gotab->image, name, &section) &&
+	       section.type != SHT_NOBITS && scan(search, section.va, section.size_bytes);
 }
 
-static bool scan_writable_segments(struct gj_gotab *gotab)
+static bool scan_writable_segments(struct search *search)
 {
 	const struct gj_segment *seg;
 
-	for (unsigned int i = 0; (seg = gj_image_segment(gotab->image, i)); i++)
-		if ((seg->flags & PF_W) && scan(gotab, seg->va, seg->file_bytes))
+	for (unsigned int i = 0; (seg = gj_image_segment(search->gotab->image, i)); i++)
+		if ((seg->flags & PF_W) && scan(search, seg->va, seg->file_bytes))
 			return true;
 	return false;
 }
 
 /* Linkers that keep addends out of the file leave nothing to scan for. */
-static bool take_by_symbol(struct gj_gotab *gotab)
+static bool search_relocations(struct search *search)
+{
+	uint64_t rela_index = 0, va;
+
+	while (!gj_image_find_pointer(search->gotab->image, search->gotab->info.pclntab_va,
+				      &rela_index, &va))
+		if (try_moduledata(search, va))
+			return true;
+	return false;
+}
+
+static bool take_by_symbol(struct search *search)
 {
 	/* In a plugin runtime.firstmoduledata is the host's and local.moduledata its own. */
 	static const char *const names[] = { "runtime.firstmoduledata", "local.moduledata" };
 	struct gj_elf_symbol symbol;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!gj_image_find_symbol(gotab->image, names[i], &symbol) &&
-		    take_moduledata(gotab, symbol.va))
+		if (!gj_image_find_symbol(search->gotab->image, names[i], &symbol) &&
+		    try_moduledata(search, symbol.va))
 			return true;
 	return false;
 }
@@ -121,10 +155,12 @@ static int take_header_text(struct gj_gotab *gotab, struct gj_diag *diag)
 
 int gj_gotab_find_moduledata(struct gj_gotab *gotab, struct gj_diag *diag)
 {
+	struct search search = { .gotab = gotab };
+
 	/* Likely places first, so that a big file is not read through. */
-	if (!scan_section(gotab, ".go.module") && !scan_section(gotab, ".noptrdata") &&
-	    !scan_section(gotab, ".data") && !scan_writable_segments(gotab) &&
-	    !take_by_symbol(gotab)) {
+	if (!scan_section(&search, ".go.module") && !search_relocations(&search) &&
+	    !scan_section(&search, ".noptrdata") && !scan_section(&search, ".data") &&
+	    !scan_writable_segments(&search) && !take_by_symbol(&search)) {
 		int err = take_header_text(gotab, diag);
 
 		if (err)
@@ -135,34 +171,38 @@ int gj_gotab_find_moduledata(struct gj_gotab *gotab, struct gj_diag *diag)
 	return 0;
 }
 
-/* From Go 1.26 gofunc points into .gopclntab itself. */
-static bool is_gofunc(const struct gj_gotab *gotab, uint64_t gofunc_va)
+/*
+ * From Go 1.26 gofunc points into .gopclntab itself, and the word behind it is
+ * the table's end.
+ */
+static bool take_gofunc_1_26(struct gj_gotab *gotab, uint16_t off)
 {
-	return gofunc_va >= gotab->info.pclntab_va &&
-	       gofunc_va - gotab->info.pclntab_va < gotab->tab.size_bytes;
+	uint64_t md = gotab->info.moduledata_va, begin_va = gotab->info.pclntab_va;
+	uint64_t gofunc_va, end_va;
+
+	if (gj_image_pointer(gotab->image, md + off, &gofunc_va) ||
+	    gj_image_pointer(gotab->image, md + off + 8, &end_va) || gofunc_va < begin_va ||
+	    end_va < gofunc_va || end_va - begin_va > gotab->tab.size_bytes)
+		return false;
+	gotab->info.gofunc_va = gofunc_va;
+	return true;
 }
 
 void gj_gotab_find_gofunc(struct gj_gotab *gotab)
 {
-	static const uint16_t offs_1_26[] = { 344, 320 };
-	uint64_t md = gotab->info.moduledata_va, gofunc_va = 0;
+	uint64_t md = gotab->info.moduledata_va, gofunc_va;
+	bool is_1_18 = gotab->info.layout == GJ_GOTAB_1_18;
 
 	if (!md || gotab->functab_entry_bytes != 8)
 		return;
-	if (gotab->info.go_minor < 26) {
-		gj_image_pointer(gotab->image, md + (gotab->info.layout == GJ_GOTAB_1_18 ? 304 : 320),
-				 &gofunc_va);
-		gotab->info.gofunc_va = gofunc_va;
+	/* The words decide, not the release: it may be unknown. */
+	if (!is_1_18 && take_gofunc_1_26(gotab, GOFUNC_1_27))
+		gotab->gofunc_minor = 27;
+	else if (!is_1_18 && take_gofunc_1_26(gotab, GOFUNC_1_20))
+		gotab->gofunc_minor = 26;
+	if (gotab->gofunc_minor)
 		return;
-	}
-	for (size_t i = 0; i < sizeof(offs_1_26) / sizeof(offs_1_26[0]); i++) {
-		/* 1.26 has another word at 344; the release decides where it is known. */
-		if (gotab->info.go_minor == 26 && offs_1_26[i] != 320)
-			continue;
-		if (!gj_image_pointer(gotab->image, md + offs_1_26[i], &gofunc_va) &&
-		    is_gofunc(gotab, gofunc_va)) {
-			gotab->info.gofunc_va = gofunc_va;
-			return;
-		}
-	}
+	if (!gj_image_pointer(gotab->image, md + (is_1_18 ? GOFUNC_1_18 : GOFUNC_1_20),
+			      &gofunc_va))
+		gotab->info.gofunc_va = gofunc_va;
 }

@@ -29,6 +29,8 @@
 #define MAGIC_1_18 0xfffffff0U
 #define MAGIC_1_20 0xfffffff1U
 
+#define SCAN_BYTES (4u << 20) /* pages kept in memory while scanning */
+
 /* Whether @tab begins as a header does: magic, two zeros, minLC, pointer size, a sane nfunc. */
 static bool is_header(struct gj_window tab)
 {
@@ -57,24 +59,66 @@ static bool take_header_at(struct gj_gotab *gotab, uint64_t va)
 	return true;
 }
 
-/* External linkers merge the section away: look at every aligned word of the file's segments. */
-static bool scan_segments(struct gj_gotab *gotab)
+/* Looks at every aligned word of [va, va + size) for a header. */
+static bool scan(struct gj_gotab *gotab, uint64_t va, uint64_t size_bytes)
 {
-	const struct gj_segment *seg;
+	struct gj_window bytes = gj_window_slice(gj_image_at(gotab->image, va), 0, size_bytes);
+	uint64_t done = 0;
 
-	for (unsigned int i = 0; (seg = gj_image_segment(gotab->image, i)); i++) {
-		struct gj_window bytes = gj_image_at(gotab->image, seg->va);
-		uint64_t skew = -seg->va & 7;
+	for (uint64_t off = -va & 7; off + 16 <= bytes.size_bytes; off += 8) {
+		uint32_t magic;
 
-		for (uint64_t off = skew; off + 16 <= bytes.size_bytes; off += 8) {
-			uint32_t magic;
-
-			memcpy(&magic, bytes.base + off, sizeof(magic));
-			if (magic >= MAGIC_1_18 && take_header_at(gotab, seg->va + off))
-				return true;
+		memcpy(&magic, bytes.base + off, sizeof(magic));
+		if (magic >= MAGIC_1_18 && take_header_at(gotab, va + off))
+			return true;
+		if (off - done >= SCAN_BYTES) {
+			gj_image_forget(gotab->image, gj_window_slice(bytes, done, SCAN_BYTES));
+			done = off;
 		}
 	}
 	return false;
+}
+
+/*
+ * Sections that every Go linker makes and every external linker keeps. Without
+ * any of them a file with a section table is not Go, and is not read through:
+ * a system-wide recording names hundreds of shared objects.
+ */
+static bool may_be_go(const struct gj_image *image)
+{
+	static const char *const names[] = { ".note.go.buildid", ".go.buildinfo", ".noptrdata",
+					     ".noptrbss", ".gosymtab" };
+	struct gj_section section;
+
+	if (gj_image_section(image, 0, &section))
+		return true;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!gj_image_find_section(image, names[i], &section))
+			return true;
+	return false;
+}
+
+static bool scan_segments(struct gj_gotab *gotab, bool executable)
+{
+	const struct gj_segment *seg;
+
+	for (unsigned int i = 0; (seg = gj_image_segment(gotab->image, i)); i++)
+		if (!!(seg->flags & PF_X) == executable && scan(gotab, seg->va, seg->file_bytes))
+			return true;
+	return false;
+}
+
+/* External linkers merge the section into .data.rel.ro, some merge text and constants. */
+static bool scan_image(struct gj_gotab *gotab)
+{
+	struct gj_section section;
+
+	if (!may_be_go(gotab->image))
+		return false;
+	if (!gj_image_find_section(gotab->image, ".data.rel.ro", &section) &&
+	    scan(gotab, section.va, section.size_bytes))
+		return true;
+	return scan_segments(gotab, false) || scan_segments(gotab, true);
 }
 
 /* A header-like magic of a release this library does not know, for the error line. */
@@ -102,11 +146,15 @@ static int find_table(struct gj_gotab *gotab, struct gj_diag *diag)
 					   "%s: %s has a header this gojitter does not know; it reads Go 1.15 to 1.27",
 					   path, names[i]);
 	}
-	if (scan_segments(gotab))
+	if (scan_image(gotab))
 		return 0;
 	if (!gj_image_find_symbol(gotab->image, "runtime.pclntab", &symbol) &&
 	    take_header_at(gotab, symbol.va))
 		return 0;
+	if (gj_image_is_cut(gotab->image))
+		return gj_diag_set(diag, -EBADMSG,
+				   "%s: the file is cut short: it ends before its last segment does",
+				   path);
 	return gj_diag_set(diag, -ENOENT, "%s: not a Go program: it has no .gopclntab", path);
 }
 

@@ -39,6 +39,7 @@ struct gj_section {
 	const char *name;
 	uint32_t index;
 	uint32_t type;
+	uint32_t link; /* sh_link: the string table of a symbol table */
 	uint64_t flags;
 	uint64_t va;
 	uint64_t file_off;
@@ -75,6 +76,7 @@ struct gj_window gj_image_bytes(const struct gj_image *image); /* the whole file
 enum gj_arch gj_image_arch(const struct gj_image *image);
 bool gj_image_is_dyn(const struct gj_image *image); /* ET_DYN: PIE, c-shared or plugin */
 bool gj_image_has_interp(const struct gj_image *image); /* PT_INTERP: dynamically linked program */
+bool gj_image_is_cut(const struct gj_image *image); /* shorter than its segments say */
 
 /* Segment number @index in file order, or NULL. */
 const struct gj_segment *gj_image_segment(const struct gj_image *image, unsigned int index);
@@ -93,8 +95,27 @@ int gj_image_find_symbol(const struct gj_image *image, const char *name,
 int gj_image_symbol(const struct gj_image *image, unsigned int index,
 		    struct gj_elf_symbol *symbol_out);
 
+/*
+ * Functions of .symtab (or .dynsym where there is none) by address, for code
+ * that Go's tables do not cover. Immutable; the image must outlive it.
+ */
+struct gj_symbol_index;
+
+/* 0, -ENOMEM, -E2BIG beyond GJ_MAX_SYMBOLS. An image without symbols gives an empty index. */
+int gj_symbol_index_new(const struct gj_image *image, struct gj_symbol_index **index_out);
+void gj_symbol_index_free(struct gj_symbol_index *index); /* NULL allowed */
+/* The function that holds @va; one without a size reaches to the next. -ENOENT when none does. */
+int gj_symbol_index_find(const struct gj_symbol_index *index, uint64_t va,
+			 struct gj_elf_symbol *symbol_out);
+
 /* File bytes behind [va, end of its segment's file part); empty when not backed by the file. */
 struct gj_window gj_image_at(const struct gj_image *image, uint64_t va);
+
+/*
+ * Drops pages of @bytes that a scan has brought into memory and that will not
+ * be needed; reading them again brings them back.
+ */
+void gj_image_forget(const struct gj_image *image, struct gj_window bytes);
 
 /* File offset <-> link-time virtual address through PT_LOAD. -ENOENT when in no segment. */
 int gj_image_off_to_va(const struct gj_image *image, uint64_t file_off, uint64_t *va_out);
@@ -107,6 +128,18 @@ int gj_image_va_to_off(const struct gj_image *image, uint64_t va, uint64_t *file
  * not backed by the file.
  */
 int gj_image_pointer(const struct gj_image *image, uint64_t va, uint64_t *value_out);
+
+/*
+ * Where linkers keep addends out of the file, words cannot be found by their
+ * value nor tables be read in place. Both of these are -ENOENT in any other
+ * image.
+ */
+/* The next word that points to @value; *rela_index starts at 0 and is moved on. */
+int gj_image_find_pointer(const struct gj_image *image, uint64_t value, uint64_t *rela_index,
+			  uint64_t *va_out);
+/* [va, va + size) with its pointers filled in, to be freed by the caller; or -ENOMEM. */
+int gj_image_copy_relocated(const struct gj_image *image, uint64_t va, uint64_t size_bytes,
+			    uint8_t **copy_out);
 
 /* The GNU build id (NT_GNU_BUILD_ID) as bytes, empty when there is none. */
 struct gj_window gj_image_build_id(const struct gj_image *image);

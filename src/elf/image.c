@@ -2,14 +2,15 @@
 /*
  * Opens and maps an ELF file and answers what lies at an address.
  *
- * libelf reads the headers; the bytes behind them are windows into the one
- * mapping, so a page nobody asks for is never touched.
+ * Headers are read here rather than by libelf: its descriptors are filled while
+ * they are read, which neither threads nor hostile files may share. The bytes
+ * behind the headers are windows into the one mapping, so a page nobody asks
+ * for is never touched.
  */
 #include "elf/image.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <gelf.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -17,7 +18,7 @@
 
 #include "base/limits.h"
 
-/* Checks identity, class, order and machine before libelf sees the bytes. */
+/* Identity, class, byte order and machine. */
 static int check_header(struct gj_image *image, struct gj_diag *diag)
 {
 	Elf64_Ehdr ehdr;
@@ -45,7 +46,7 @@ static int check_header(struct gj_image *image, struct gj_diag *diag)
 }
 
 /* Notes one PT_LOAD, its file part clipped to what the file really holds. */
-static void add_segment(struct gj_image *image, const GElf_Phdr *phdr)
+static void add_segment(struct gj_image *image, const Elf64_Phdr *phdr)
 {
 	struct gj_segment *seg = &image->segments[image->segment_cnt];
 
@@ -61,65 +62,96 @@ static void add_segment(struct gj_image *image, const GElf_Phdr *phdr)
 	if (seg->memory_bytes > UINT64_MAX - seg->va || seg->file_bytes > UINT64_MAX - seg->va)
 		return;
 	image->segment_cnt++;
+	if (phdr->p_filesz <= UINT64_MAX - phdr->p_offset &&
+	    phdr->p_offset + phdr->p_filesz > image->wanted_bytes)
+		image->wanted_bytes = phdr->p_offset + phdr->p_filesz;
+}
+
+static void take_segment(struct gj_image *image, const Elf64_Phdr *phdr)
+{
+	switch (phdr->p_type) {
+	case PT_LOAD:
+		add_segment(image, phdr);
+		break;
+	case PT_INTERP:
+		image->has_interp = true;
+		break;
+	case PT_DYNAMIC:
+		image->dynamic_va = phdr->p_vaddr;
+		image->dynamic_bytes = phdr->p_memsz;
+		break;
+	case PT_TLS:
+		image->has_tls = true;
+		image->tls_bytes = phdr->p_memsz;
+		image->tls_align = phdr->p_align;
+		break;
+	case PT_NOTE:
+		gj_image_read_notes(image, gj_window_slice(image->bytes, phdr->p_offset,
+							   phdr->p_filesz));
+		break;
+	}
+}
+
+/* How many program headers there are; a number too big for the header stands in section 0. */
+static uint64_t count_segments(const struct gj_image *image, const Elf64_Ehdr *ehdr)
+{
+	Elf64_Shdr shdr;
+
+	if (ehdr->e_phnum != PN_XNUM || ehdr->e_shoff == 0 ||
+	    !gj_window_read(image->bytes, ehdr->e_shoff, &shdr, sizeof(shdr)))
+		return ehdr->e_phnum;
+	return shdr.sh_info;
 }
 
 static int read_segments(struct gj_image *image, struct gj_diag *diag)
 {
-	size_t cnt = 0;
+	Elf64_Ehdr ehdr;
+	Elf64_Phdr phdr;
+	uint64_t cnt;
 
-	if (elf_getphdrnum(image->elf, &cnt))
-		return gj_diag_set(diag, -EBADMSG, "%s: broken ELF program headers: %s",
-				   image->path, elf_errmsg(-1));
+	if (!gj_window_read(image->bytes, 0, &ehdr, sizeof(ehdr)))
+		return -EBADMSG;
+	cnt = count_segments(image, &ehdr);
 	if (cnt > GJ_MAX_SEGMENTS)
-		return gj_diag_set(diag, -EBADMSG, "%s: %zu program headers, more than %d",
-				   image->path, cnt, GJ_MAX_SEGMENTS);
+		return gj_diag_set(diag, -EBADMSG, "%s: %llu program headers, more than %d",
+				   image->path, (unsigned long long)cnt, GJ_MAX_SEGMENTS);
+	if (cnt && (ehdr.e_phentsize != sizeof(phdr) ||
+		    !gj_window_holds(image->bytes, ehdr.e_phoff, cnt * sizeof(phdr))))
+		return gj_diag_set(diag, -EBADMSG,
+				   "%s: its ELF program headers are broken or cut off", image->path);
 	image->segments = calloc(cnt ? cnt : 1, sizeof(*image->segments));
 	if (!image->segments)
 		return -ENOMEM;
-	for (size_t i = 0; i < cnt; i++) {
-		GElf_Phdr phdr;
-
-		if (!gelf_getphdr(image->elf, (int)i, &phdr))
-			break;
-		if (phdr.p_type == PT_LOAD)
-			add_segment(image, &phdr);
-		if (phdr.p_type == PT_INTERP)
-			image->has_interp = true;
-		if (phdr.p_type == PT_DYNAMIC) {
-			image->dynamic_va = phdr.p_vaddr;
-			image->dynamic_bytes = phdr.p_memsz;
-		}
-		if (phdr.p_type == PT_TLS) {
-			image->has_tls = true;
-			image->tls_bytes = phdr.p_memsz;
-			image->tls_align = phdr.p_align;
-		}
-	}
+	for (uint64_t i = 0; i < cnt; i++)
+		if (gj_window_read(image->bytes, ehdr.e_phoff + i * sizeof(phdr), &phdr,
+				   sizeof(phdr)))
+			take_segment(image, &phdr);
 	return 0;
+}
+
+/* Go's linker leaves .note.gnu.build-id outside PT_NOTE. */
+static void read_note_sections(struct gj_image *image)
+{
+	static const char *const names[] = { ".note.gnu.build-id", ".note.go.buildid" };
+	struct gj_section section;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!gj_image_find_section(image, names[i], &section))
+			gj_image_read_notes(image, gj_image_section_bytes(image, &section));
 }
 
 static int open_image(struct gj_image *image, struct gj_diag *diag)
 {
 	int err = check_header(image, diag);
 
+	if (!err)
+		err = read_segments(image, diag);
 	if (err)
 		return err;
-	elf_version(EV_CURRENT);
-	/* libelf takes a plain char *, but writes only where it was asked to change the file. */
-	image->elf = elf_memory((char *)(uintptr_t)image->bytes.base, image->bytes.size_bytes);
-	if (!image->elf)
-		return gj_diag_set(diag, -EBADMSG, "%s: broken ELF header: %s", image->path,
-				   elf_errmsg(-1));
-	err = read_segments(image, diag);
-	if (err)
-		return err;
-	/* No section table is no error: packers and strippers drop it. */
-	if (elf_getshdrnum(image->elf, &image->section_cnt) ||
-	    elf_getshdrstrndx(image->elf, &image->shstrndx))
-		image->section_cnt = 0;
-	if (image->section_cnt > GJ_MAX_SECTIONS)
-		image->section_cnt = GJ_MAX_SECTIONS;
-	gj_image_find_notes(image);
+	gj_image_read_sections(image);
+	gj_image_read_symbols(image);
+	gj_image_read_relas(image);
+	read_note_sections(image);
 	return 0;
 }
 
@@ -192,7 +224,6 @@ void gj_image_close(struct gj_image *image)
 {
 	if (!image)
 		return;
-	elf_end(image->elf);
 	if (image->is_mapped)
 		munmap((void *)(uintptr_t)image->bytes.base, image->bytes.size_bytes);
 	free(image->segments);
@@ -242,6 +273,16 @@ struct gj_window gj_image_at(const struct gj_image *image, uint64_t va)
 	return (struct gj_window){ NULL, 0 };
 }
 
+void gj_image_forget(const struct gj_image *image, struct gj_window bytes)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)bytes.base + page - 1) & ~(page - 1);
+	uintptr_t end = ((uintptr_t)bytes.base + bytes.size_bytes) & ~(page - 1);
+
+	if (image->is_mapped && end > begin)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 int gj_image_off_to_va(const struct gj_image *image, uint64_t file_off, uint64_t *va_out)
 {
 	for (unsigned int i = 0; i < image->segment_cnt; i++) {
@@ -266,6 +307,11 @@ int gj_image_va_to_off(const struct gj_image *image, uint64_t va, uint64_t *file
 		}
 	}
 	return -ENOENT;
+}
+
+bool gj_image_is_cut(const struct gj_image *image)
+{
+	return image->wanted_bytes > image->bytes.size_bytes;
 }
 
 int gj_image_tls(const struct gj_image *image, uint64_t *memory_bytes_out, uint64_t *align_out)
