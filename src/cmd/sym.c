@@ -19,7 +19,7 @@
 
 struct sym_options {
 	const char *path;
-	bool addresses, functions, inlines, pretty, json;
+	bool addresses, functions, inlines, pretty, json, basenames;
 	bool list, info;
 	unsigned int name_flags;
 };
@@ -28,7 +28,8 @@ struct sym_options {
 struct sym {
 	struct sym_options opt;
 	struct gj_image *image;
-	struct gj_gotab *gotab; /* NULL: not Go, ELF symbols only */
+	struct gj_gotab *gotab;
+	struct gj_symbol_index *symbols; /* for C code; made when first needed */
 	struct gj_buf out;
 	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
 };
@@ -45,7 +46,9 @@ static const char help[] =
 	"  -f, --functions   print the function before file:line\n"
 	"  -i, --inlines     print every frame, innermost first\n"
 	"  -p, --pretty-print one line per frame\n"
-	"  -j, --json        one JSON object per address\n"
+	"  -s, --basenames   file names without their directory\n"
+	"  -j, --json        one JSON object per address, with every frame\n"
+	"  -C, --demangle    taken for addr2line's sake; names are always readable\n"
 	"      --short       generics as pkg.(*T).M[...]\n"
 	"      --readable    closures and wrappers in words\n"
 	"      --list        START, END, NAME, FILE:LINE of every function, tab-separated\n"
@@ -58,13 +61,20 @@ static void flush(struct sym *sym)
 	sym->out.size_bytes = 0;
 }
 
-static void add_line(struct gj_buf *out, const char *file, int32_t line)
+static const char *shown_file(const struct sym *sym, const char *file)
 {
-	gj_buf_str(out, file ? file : "??");
-	gj_buf_chr(out, ':');
+	const char *slash = file && sym->opt.basenames ? strrchr(file, '/') : NULL;
+
+	return slash ? slash + 1 : file;
+}
+
+static void add_line(struct sym *sym, const char *file, int32_t line)
+{
+	gj_buf_str(&sym->out, file ? shown_file(sym, file) : "??");
+	gj_buf_chr(&sym->out, ':');
 	if (file && line < 0)
-		gj_buf_chr(out, '-');
-	gj_buf_dec(out, file ? (uint64_t)llabs(line) : 0, 0, ' ');
+		gj_buf_chr(&sym->out, '-');
+	gj_buf_dec(&sym->out, file ? (uint64_t)llabs(line) : 0, 0, ' ');
 }
 
 static void add_frame(struct sym *sym, const struct gj_goframe *frame, bool is_inlined_by)
@@ -80,8 +90,21 @@ static void add_frame(struct sym *sym, const struct gj_goframe *frame, bool is_i
 			gj_buf_str(out, "??");
 		gj_buf_str(out, sym->opt.pretty ? " at " : "\n");
 	}
-	add_line(out, frame->file, frame->line);
+	add_line(sym, frame->file, frame->line);
 	gj_buf_chr(out, '\n');
+}
+
+static void add_address(struct sym *sym, uint64_t va)
+{
+	char text[16];
+
+	if (!sym->opt.addresses)
+		return;
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "0123456789abcdef"[va >> (60 - 4 * i) & 15];
+	gj_buf_str(&sym->out, "0x");
+	gj_buf_add(&sym->out, text, sizeof(text));
+	gj_buf_str(&sym->out, sym->opt.pretty ? ": " : "\n");
 }
 
 static void add_json(struct sym *sym, uint64_t va, int cnt)
@@ -107,7 +130,7 @@ static void add_json(struct sym *sym, uint64_t va, int cnt)
 		gj_buf_deinit(&name);
 		gj_buf_str(out, ",\"file\":");
 		if (frame->file)
-			gj_buf_json(out, frame->file);
+			gj_buf_json(out, shown_file(sym, frame->file));
 		else
 			gj_buf_str(out, "null");
 		gj_buf_fmt(out, ",\"line\":%d,\"start_line\":%d,\"inlined\":%s}", frame->line,
@@ -117,15 +140,13 @@ static void add_json(struct sym *sym, uint64_t va, int cnt)
 }
 
 /* The ELF function symbol that holds @va: C code under cgo. */
-static const char *elf_function(const struct sym *sym, uint64_t va)
+static const char *elf_function(struct sym *sym, uint64_t va)
 {
 	struct gj_elf_symbol symbol;
 
-	for (unsigned int i = 0; !gj_image_symbol(sym->image, i, &symbol); i++)
-		if (symbol.type == STT_FUNC && va >= symbol.va &&
-		    va - symbol.va < symbol.size_bytes)
-			return symbol.name;
-	return NULL;
+	if (!sym->symbols && gj_symbol_index_new(sym->image, &sym->symbols))
+		return NULL;
+	return gj_symbol_index_find(sym->symbols, va, &symbol) ? NULL : symbol.name;
 }
 
 /* Frames at @va as the options want them; at least one, unknown where nothing is known. */
@@ -159,9 +180,7 @@ static void print_address(struct sym *sym, uint64_t va)
 	if (sym->opt.json) {
 		add_json(sym, va, sym->frames[0].name ? cnt : 0);
 	} else {
-		if (sym->opt.addresses)
-			gj_buf_fmt(&sym->out, "0x%016llx%s", (unsigned long long)va,
-				   sym->opt.pretty ? ": " : "\n");
+		add_address(sym, va);
 		for (int i = 0; i < cnt; i++)
 			add_frame(sym, &sym->frames[i], i > 0);
 	}
@@ -169,33 +188,54 @@ static void print_address(struct sym *sym, uint64_t va)
 		flush(sym);
 }
 
-/* Hexadecimal with or without 0x; false when @text is no number or more than one. */
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+static const char *skip_blanks(const char *text)
+{
+	return text + strspn(text, " \t\r");
+}
+
+/* Hexadecimal with or without 0x; false when @text is anything else or does not fit. */
 static bool parse_address(const char *text, uint64_t *va_out)
 {
-	char *end;
+	const char *start;
+	uint64_t va = 0;
 
-	while (*text == ' ' || *text == '\t')
-		text++;
-	if (*text == '-' || *text == '+' || !*text)
-		return false;
-	errno = 0;
-	*va_out = strtoull(text, &end, 16);
-	while (*end == ' ' || *end == '\t' || *end == '\r' || *end == '\n')
-		end++;
-	return !errno && !*end;
+	text = skip_blanks(text);
+	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+		text += 2;
+	for (start = text; hex_digit(*text) >= 0; text++) {
+		if (va >> 60)
+			return false;
+		va = va << 4 | (uint64_t)hex_digit(*text);
+	}
+	*va_out = va;
+	return text > start && !*skip_blanks(text);
 }
 
 /* One input line; as addr2line, an answer per line, so that a script stays in step. */
 static int print_line(struct sym *sym, const char *line)
 {
-	uint64_t va;
+	uint64_t va = 0;
 
 	if (parse_address(line, &va)) {
 		print_address(sym, va);
 		return 0;
 	}
 	sym->frames[0] = (struct gj_goframe){ 0 };
-	add_frame(sym, &sym->frames[0], false);
+	if (sym->opt.json) {
+		gj_buf_str(&sym->out, "{\"address\":null,\"frames\":[]}\n");
+	} else {
+		add_address(sym, 0);
+		add_frame(sym, &sym->frames[0], false);
+	}
 	return GJ_EXIT_FAILED;
 }
 
@@ -261,16 +301,20 @@ static int print_list(struct sym *sym)
 		const char *file = NULL;
 		int32_t line = 0;
 
-		if (gj_gotab_func(sym->gotab, i, &func)) {
-			broken++;
+		int err = gj_gotab_func(sym->gotab, i, &func);
+
+		if (err) {
+			broken += err != -ENOENT;
 			continue;
 		}
 		gj_gotab_line(sym->gotab, &func, func.entry_va, &file, &line);
-		gj_buf_fmt(out, "%llx\t%llx\t", (unsigned long long)func.entry_va,
-			   (unsigned long long)func.end_va);
+		gj_buf_hex(out, func.entry_va, 0);
+		gj_buf_chr(out, '\t');
+		gj_buf_hex(out, func.end_va, 0);
+		gj_buf_chr(out, '\t');
 		gj_name_format(func.name, sym->opt.name_flags, out);
 		gj_buf_chr(out, '\t');
-		add_line(out, file, gj_gotab_first_line(sym->gotab, &func));
+		add_line(sym, file, gj_gotab_first_line(sym->gotab, &func));
 		gj_buf_chr(out, '\n');
 		if (out->size_bytes > 1 << 16)
 			flush(sym);
@@ -307,7 +351,7 @@ static int print_info(struct sym *sym)
 	const struct gj_goinfo *info = gj_gotab_info(sym->gotab);
 
 	printf("go_version: %s\n", info->go_version[0] ? info->go_version : "unknown");
-	printf("go_version_source: %s\n", info->version_source);
+	printf("version_source: %s\n", info->version_source);
 	printf("arch: %s\n", gj_image_arch(sym->image) == GJ_ARCH_AMD64 ? "amd64" : "arm64");
 	printf("pclntab_magic: 0x%08x\n", info->magic);
 	printf("pclntab: 0x%llx\n", (unsigned long long)info->pclntab_va);
@@ -318,6 +362,7 @@ static int print_info(struct sym *sym)
 	print_bytes("go_build_id", gj_image_go_build_id(sym->image), true);
 	printf("pie: %s\n", gj_image_is_dyn(sym->image) ? "yes" : "no");
 	printf("cgo: %s\n", has_cgo(sym->gotab) ? "yes" : "no");
+	puts("goid_offset: unknown");
 	return 0;
 }
 
@@ -330,6 +375,8 @@ static const struct option options[] = {
 	{ "inlines", no_argument, NULL, 'i' },
 	{ "pretty-print", no_argument, NULL, 'p' },
 	{ "json", no_argument, NULL, 'j' },
+	{ "basenames", no_argument, NULL, 's' },
+	{ "demangle", optional_argument, NULL, 'C' },
 	{ "short", no_argument, NULL, OPT_SHORT },
 	{ "readable", no_argument, NULL, OPT_READABLE },
 	{ "list", no_argument, NULL, OPT_LIST },
@@ -343,7 +390,7 @@ static int parse_options(struct sym_options *opt, int argc, char **argv)
 {
 	int c;
 
-	while ((c = getopt_long(argc, argv, "e:afipjh", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "e:afipjsCh", options, NULL)) != -1) {
 		switch (c) {
 		case 'e': opt->path = optarg; break;
 		case 'a': opt->addresses = true; break;
@@ -351,6 +398,8 @@ static int parse_options(struct sym_options *opt, int argc, char **argv)
 		case 'i': opt->inlines = true; break;
 		case 'p': opt->pretty = true; break;
 		case 'j': opt->json = true; break;
+		case 's': opt->basenames = true; break;
+		case 'C': break;
 		case OPT_SHORT: opt->name_flags |= GJ_NAME_SHORT; break;
 		case OPT_READABLE: opt->name_flags |= GJ_NAME_READABLE; break;
 		case OPT_LIST: opt->list = true; break;
@@ -364,7 +413,6 @@ static int parse_options(struct sym_options *opt, int argc, char **argv)
 	return 0;
 }
 
-/* Opens the binary; without Go tables ELF symbols still answer addresses. */
 static int open_binary(struct sym *sym, struct gj_diag *diag)
 {
 	int err = gj_image_open(sym->opt.path, &sym->image, diag);
@@ -400,6 +448,7 @@ int gj_cmd_sym(int argc, char **argv)
 	if (!status && (fflush(stdout) || ferror(stdout)))
 		status = gj_cmd_fail("standard output: %s", strerror(errno));
 out:
+	gj_symbol_index_free(sym->symbols);
 	gj_gotab_close(sym->gotab);
 	gj_image_close(sym->image);
 	gj_buf_deinit(&sym->out);
