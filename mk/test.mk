@@ -12,7 +12,14 @@ FUZZ_TARGETS :=
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=
 
+CHECK_SCRIPTS += \
+	tests/sym/forms.sh \
+	tests/sym/matrix.sh
+
 LONG_SCRIPTS :=
+
+LONG_SCRIPTS += \
+	tests/sym/matrix-full.sh
 
 BENCH_SCRIPTS :=
 

@@ -46,52 +46,80 @@ static inline const uint8_t *take_varint(const uint8_t *pos, uint32_t *value_out
 
 #define PAIR_MAX_BYTES 10
 
+/* Where a walk over a table stands: @value holds from @pc to where the pair at @pos says. */
+struct walk {
+	const uint8_t *pos;
+	uint64_t pc;    /* from the function's entry, in units of minLC */
+	uint32_t value; /* sums wrap as Go's int32 does */
+};
+
+/*
+ * Decodes the pair at walk->pos. 1: *walk holds the value wanted, 0: it stands
+ * behind the pair, -ENOENT at the end of the table, -EBADMSG.
+ */
+static inline int walk_pair(struct walk *walk, uint64_t wanted)
+{
+	uint32_t value_delta, pc_delta;
+	const uint8_t *pos = take_varint(walk->pos, &value_delta);
+
+	if (!pos || (value_delta == 0 && walk->pc != 0))
+		return pos ? -ENOENT : -EBADMSG;
+	pos = take_varint(pos, &pc_delta);
+	if (!pos || pc_delta == 0)
+		return -EBADMSG;
+	walk->pos = pos;
+	walk->value += (uint32_t)unzigzag(value_delta);
+	walk->pc += pc_delta;
+	return wanted < walk->pc;
+}
+
+/* As walk_pair, with a check of every byte: the last ones of all tables. */
+static int walk_last_pairs(struct walk *walk, const uint8_t *end, uint64_t wanted)
+{
+	struct gj_cursor cur =
+		gj_cursor_init((struct gj_window){ walk->pos, (size_t)(end - walk->pos) });
+
+	do {
+		uint32_t value_delta = gj_cursor_varint32(&cur);
+		uint32_t pc_delta;
+
+		if (value_delta == 0 && walk->pc != 0 && !gj_cursor_failed(&cur))
+			return -ENOENT;
+		pc_delta = gj_cursor_varint32(&cur);
+		if (gj_cursor_failed(&cur) || pc_delta == 0)
+			return -EBADMSG;
+		walk->value += (uint32_t)unzigzag(value_delta);
+		walk->pc += pc_delta;
+	} while (walk->pc <= wanted);
+	return 1;
+}
+
+/* Fast: as long as a longest pair is left, no byte needs its own check. */
+static int walk_to(struct walk *walk, const uint8_t *end, uint64_t wanted)
+{
+	int found = 0;
+
+	while (!found && end - walk->pos >= PAIR_MAX_BYTES)
+		found = walk_pair(walk, wanted);
+	return found ? found : walk_last_pairs(walk, end, wanted);
+}
+
 int gj_pcvalue_find(const struct gj_gotab *gotab, uint32_t table_off,
 		    const struct gj_gofunc *func, uint64_t va, int32_t *value_out)
 {
 	struct gj_window table = gj_window_slice(gotab->pctab, table_off, UINT64_MAX);
-	const uint8_t *pos = table.base, *end = table.base + table.size_bytes;
-	uint64_t pc = func->entry_va;
-	uint32_t value = UINT32_MAX; /* -1; sums wrap as Go's int32 does */
-	struct gj_pciter iter;
-	struct gj_pcrow row;
-	int more;
+	struct walk walk = { .pos = table.base, .value = UINT32_MAX };
+	int found;
 
-	if (table_off == 0)
+	if (table_off == 0 || !table.base || va < func->entry_va)
 		return -ENOENT;
-	/* Fast: as long as a longest pair is left, no byte needs its own check. */
-	while (end - pos >= PAIR_MAX_BYTES) {
-		uint32_t value_delta, pc_delta;
-
-		pos = take_varint(pos, &value_delta);
-		if (!pos || (value_delta == 0 && pc != func->entry_va))
-			return pos ? -ENOENT : -EBADMSG;
-		pos = take_varint(pos, &pc_delta);
-		if (!pos || pc_delta == 0)
-			return -EBADMSG;
-		value += (uint32_t)unzigzag(value_delta);
-		pc += (uint64_t)pc_delta * gotab->quantum;
-		if (va < pc) {
-			*value_out = (int32_t)value;
-			return 0;
-		}
-	}
-	/* The last bytes of the whole table. */
-	iter = (struct gj_pciter){
-		.cur = gj_cursor_init((struct gj_window){ pos, (size_t)(end - pos) }),
-		.next_va = pc,
-		.end_va = func->end_va,
-		.value = (int32_t)value,
-		.quantum = gotab->quantum,
-		.first = pc == func->entry_va,
-	};
-	while ((more = gj_pciter_next(&iter, &row)) > 0) {
-		if (va < row.end_va) {
-			*value_out = row.value;
-			return 0;
-		}
-	}
-	return more < 0 ? more : -ENOENT;
+	/* minLC is 1, 2 or 4. */
+	found = walk_to(&walk, table.base + table.size_bytes,
+			(va - func->entry_va) >> (gotab->quantum / 2));
+	if (found != 1)
+		return found;
+	*value_out = (int32_t)walk.value;
+	return 0;
 }
 
 /* Offset of the table for pcdata @index, 0 when the function has none. */
