@@ -6,15 +6,24 @@
 UNIT_TESTS := \
 	base
 
+UNIT_TESTS += \
+	gotab \
+	image
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
+
+FUZZ_TARGETS += \
+	gotab \
+	image
 
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=
 
 CHECK_SCRIPTS += \
 	tests/sym/forms.sh \
-	tests/sym/matrix.sh
+	tests/sym/matrix.sh \
+	tests/sym/sweep.sh
 
 LONG_SCRIPTS :=
 
@@ -23,6 +32,12 @@ LONG_SCRIPTS += \
 
 BENCH_SCRIPTS :=
 
+# Programs that scripts and benchmarks run.
+TEST_PROGRAMS := \
+	bench/bench_sym \
+	sym/sweep
+
+TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
 
 $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
@@ -30,17 +45,22 @@ $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -Itests/unit -o $@ $< $(O)/libgojitter.a -lcmocka $(LDLIBS)
 
+$(TEST_BINS): $(O)/tests/%: tests/%.c $(O)/libgojitter.a
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -o $@ $< $(O)/libgojitter.a $(LDLIBS)
+
 test: $(UNIT_BINS)
 	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS)
 
 .PHONY: run-check run-check-long run-bench
-run-check: all lint $(UNIT_BINS)
+run-check: all lint $(UNIT_BINS) $(TEST_BINS)
 	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(CHECK_SCRIPTS)
 
-run-check-long: all $(UNIT_BINS)
+run-check-long: all $(UNIT_BINS) $(TEST_BINS)
 	$(Q)O=$(abspath $(O)) tests/run $(LONG_SCRIPTS)
 
-run-bench: all
+run-bench: all $(TEST_BINS)
 	$(Q)for b in $(BENCH_SCRIPTS); do O=$(abspath $(O)) $$b || exit 1; done
 
 lint:

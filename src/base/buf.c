@@ -42,9 +42,9 @@ fail:
 
 void gj_buf_add(struct gj_buf *buf, const void *bytes, size_t size_bytes)
 {
-	char *to = gj_buf_reserve(buf, size_bytes);
+	char *to = size_bytes ? gj_buf_reserve(buf, size_bytes) : NULL;
 
-	if (to && size_bytes) {
+	if (to) {
 		memcpy(to, bytes, size_bytes);
 		buf->size_bytes += size_bytes;
 	}

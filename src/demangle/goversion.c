@@ -62,7 +62,7 @@ static bool take_buildinfo_at(struct gj_gotab *gotab, uint64_t va)
 	struct gj_cursor cur = gj_cursor_init(gj_window_slice(blob, 32, 128));
 	uint64_t header_va;
 	uint32_t size_bytes;
-	uint8_t flags;
+	uint8_t flags = 0;
 
 	if (!gj_window_holds(blob, 0, 32) || memcmp(blob.base, BUILDINFO_MAGIC,
 						    BUILDINFO_MAGIC_BYTES))
