@@ -13,3 +13,6 @@ BASE_CFLAGS := -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DGJ_VERSION='"$(VERSION)"' 
 LDLIBS := -lelf -lZydis -lz
 
 HAVE_TRACEEVENT := $(call probe,libtraceevent)
+
+# DWARF, for src/goroutine/offsets_dwarf.c.
+LDLIBS += -ldw

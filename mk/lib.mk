@@ -34,6 +34,14 @@ LIB_SRCS += \
 	src/goroutine/verdict.c
 
 LIB_SRCS += \
+	src/goroutine/offsets.c \
+	src/goroutine/offsets_code.c \
+	src/goroutine/offsets_dwarf.c \
+	src/goroutine/offsets_globals.c \
+	src/goroutine/offsets_insn.c \
+	src/goroutine/offsets_table.c
+
+LIB_SRCS += \
 	src/stitch/fp.c
 
 LIB_SRCS += \

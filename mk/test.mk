@@ -25,6 +25,9 @@ CHECK_SCRIPTS += \
 	tests/sym/matrix.sh \
 	tests/sym/sweep.sh
 
+CHECK_SCRIPTS += \
+	tests/goroutine/offsets.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
@@ -36,6 +39,9 @@ BENCH_SCRIPTS :=
 TEST_PROGRAMS := \
 	bench/bench_sym \
 	sym/sweep
+
+TEST_PROGRAMS += \
+	goroutine/offsets
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)

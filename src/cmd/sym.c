@@ -16,6 +16,7 @@
 #include "cmd/cmd.h"
 #include "demangle/demangle.h"
 #include "elf/elf.h"
+#include "goroutine/goroutine.h"
 
 struct sym_options {
 	const char *path;
@@ -346,6 +347,25 @@ static bool has_cgo(const struct gj_gotab *gotab)
 	       !gj_gotab_find_name(gotab, "crosscall2", &func);
 }
 
+/* Where the runtime keeps a goroutine's id and how that is known. */
+static void print_offsets(struct sym *sym)
+{
+	struct gj_goffsets offsets;
+	struct gj_diag diag = { 0 };
+
+	if (gj_goffsets_find(sym->image, sym->gotab, &offsets, &diag)) {
+		puts("goid_offset: unknown");
+		printf("offsets_source: none: %s\n", diag.text);
+		return;
+	}
+	printf("goid_offset: %d\n", offsets.g_goid);
+	printf("offsets_source: %s\n", offsets.source);
+	if (offsets.tls_g == INT64_MIN)
+		puts("tls_g: unknown");
+	else
+		printf("tls_g: %lld\n", (long long)offsets.tls_g);
+}
+
 static int print_info(struct sym *sym)
 {
 	const struct gj_goinfo *info = gj_gotab_info(sym->gotab);
@@ -362,7 +382,7 @@ static int print_info(struct sym *sym)
 	print_bytes("go_build_id", gj_image_go_build_id(sym->image), true);
 	printf("pie: %s\n", gj_image_is_dyn(sym->image) ? "yes" : "no");
 	printf("cgo: %s\n", has_cgo(sym->gotab) ? "yes" : "no");
-	puts("goid_offset: unknown");
+	print_offsets(sym);
 	return 0;
 }
 

@@ -32,9 +32,14 @@ struct gj_goffsets {
 	int32_t g_goid;
 	int32_t g_waitsince, g_waitreason;
 	int32_t g_parent_goid, g_gopc, g_startpc, g_labels;
-	int32_t m_g0, m_gsignal, m_curg, m_procid, m_p, m_id;
+	int32_t m_g0, m_gsignal, m_curg, m_procid, m_p, m_id, m_alllink;
 	int64_t tls_g; /* from the thread pointer (fs base); INT64_MIN when unknown */
-	const char *source; /* "dwarf", "code", "table" */
+	/*
+	 * Where tls_g is unknown because the loader chooses it (c-shared,
+	 * plugin): link-time address of the word that will hold it, else 0.
+	 */
+	uint64_t tls_got_va;
+	const char *source; /* static text: those that agreed, "dwarf+code+table" and fewer */
 };
 
 /*
