@@ -42,6 +42,11 @@ LIB_SRCS += \
 	src/goroutine/offsets_table.c
 
 LIB_SRCS += \
+	src/probe/cost.c \
+	src/probe/plan.c \
+	src/probe/tracefs.c
+
+LIB_SRCS += \
 	src/stitch/fp.c
 
 LIB_SRCS += \

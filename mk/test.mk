@@ -28,6 +28,9 @@ CHECK_SCRIPTS += \
 CHECK_SCRIPTS += \
 	tests/goroutine/offsets.sh
 
+CHECK_SCRIPTS += \
+	tests/probe/plan.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
@@ -42,6 +45,9 @@ TEST_PROGRAMS := \
 
 TEST_PROGRAMS += \
 	goroutine/offsets
+
+TEST_PROGRAMS += \
+	probe/plan
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)

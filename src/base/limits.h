@@ -31,6 +31,6 @@
 #define GJ_MAX_MODULEDATA_TRIES 1024
 
 /* Bytes of one function that are decoded. The runtime's own stay below 8 KiB. */
-#define GJ_MAX_CODE_BYTES (1u << 16)
+#define GJ_MAX_CODE_BYTES (1u << 20)
 
 #endif
