@@ -8,6 +8,7 @@ LIB_SRCS := \
 
 LIB_SRCS += \
 	src/sample/perf_file.c \
+	src/sample/perf_gaps.c \
 	src/sample/perf_record.c
 
 LIB_SRCS += \
@@ -31,7 +32,8 @@ LIB_SRCS += \
 	src/goroutine/history.c \
 	src/goroutine/table.c \
 	src/goroutine/trailer.c \
-	src/goroutine/verdict.c
+	src/goroutine/verdict.c \
+	src/goroutine/void.c
 
 LIB_SRCS += \
 	src/goroutine/offsets.c \

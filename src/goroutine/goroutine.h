@@ -89,6 +89,16 @@ void gj_ghistory_free(struct gj_ghistory *history);
 int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gswitch);
 
 /*
+ * Holes of the history, to be told before the samples, in any order: what was
+ * known of a thread before the hole does not hold behind it until the thread's
+ * next switch. Both return 0 or -ENOMEM.
+ */
+/* Switches of any process may be missing from @begin_ns to @end_ns. */
+int gj_ghistory_lost(struct gj_ghistory *history, uint64_t begin_ns, uint64_t end_ns);
+/* Process @pid became another program at @time_ns. */
+int gj_ghistory_exec(struct gj_ghistory *history, uint32_t pid, uint64_t time_ns);
+
+/*
  * Snapshots of a live process' goroutines. `gojitter record` appends them
  * behind perf.data; perf ignores what follows its own sections. Layout, all
  * little-endian, from the end of the file backwards:
@@ -158,7 +168,7 @@ struct gj_goid {
 	const char *reason;  /* static text: why it is unknown */
 };
 
-void gj_goid_find(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+void gj_goid_find(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 		  struct gj_goid *goid_out);
 
 #endif

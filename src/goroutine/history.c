@@ -49,6 +49,8 @@ void gj_ghistory_free(struct gj_ghistory *history)
 	gj_table_deinit(&history->gs);
 	free(history->trail);
 	free(history->snapshots);
+	free(history->losses.list);
+	free(history->execs.list);
 	free(history);
 }
 

@@ -22,12 +22,26 @@ struct gj_snapshot {
 	const struct gj_trail_g *gs; /* sorted by g; inside gj_ghistory.trail */
 };
 
+/* Switches may be missing from begin_ns to end_ns; for an exec both are its time. */
+struct gj_void_window {
+	uint64_t key; /* of an exec: its pid; 0 for a loss */
+	uint64_t begin_ns, end_ns;
+};
+
+/* Sorted by key and begin_ns when first asked; end_ns then is that of all before it with its key, too. */
+struct gj_void_list {
+	struct gj_void_window *list; /* owned */
+	size_t cnt, cap;
+	bool is_sorted;
+};
+
 struct gj_ghistory {
 	struct gj_table threads; /* struct gj_thread_entry by tid */
 	struct gj_table gs;      /* struct gj_g_entry */
 	uint8_t *trail;          /* copy of the trailer's body; owned */
 	struct gj_snapshot *snapshots; /* in order of time; owned */
 	size_t snapshot_cnt;
+	struct gj_void_list losses, execs;
 };
 
 /* g structs of different processes may share an address. */
@@ -35,6 +49,14 @@ static inline uint64_t gj_g_key(uint32_t pid, uint64_t g)
 {
 	return g ^ (uint64_t)pid << 48;
 }
+
+/* Whether a switch of @pid may be missing between @since_ns and @time_ns. */
+bool gj_ghistory_is_void(struct gj_ghistory *history, uint32_t pid, uint64_t since_ns,
+			 uint64_t time_ns);
+
+/* Whether @pid became another program between @since_ns and @time_ns. */
+bool gj_ghistory_has_exec(struct gj_ghistory *history, uint32_t pid, uint64_t since_ns,
+			  uint64_t time_ns);
 
 /* The g of a snapshot, NULL when it is not in it. */
 const struct gj_trail_g *gj_snapshot_find(const struct gj_snapshot *snapshot, uint64_t g);

@@ -19,13 +19,14 @@ static struct gj_goid none(enum gj_goid_state state, const char *reason)
 }
 
 /* The thread's last switch at or before the sample; NULL when none is known. */
-static const struct gj_gswitch *last_switch(const struct gj_ghistory *history,
+static const struct gj_gswitch *last_switch(struct gj_ghistory *history,
 					    const struct gj_gevidence *evidence)
 {
 	const struct gj_thread_entry *thread = gj_table_find(&history->threads, evidence->tid);
 
 	if (!thread || thread->last.pid != evidence->pid || !thread->last.goid ||
-	    thread->last.time_ns > evidence->time_ns)
+	    thread->last.time_ns > evidence->time_ns ||
+	    gj_ghistory_is_void(history, evidence->pid, thread->last.time_ns, evidence->time_ns))
 		return NULL;
 	return &thread->last;
 }
@@ -44,22 +45,27 @@ static bool is_known_g(const struct gj_ghistory *history, const struct gj_gevide
  * Goroutine ids are never used twice: a g that bears the same one in a
  * snapshot before the sample and in one after it bore no other in between.
  */
-static bool find_between(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+static bool find_between(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 			 struct gj_goid *goid_out)
 {
 	const struct gj_trail_g *before = NULL, *after = NULL;
+	uint64_t before_ns = 0, after_ns = 0;
 
 	for (size_t i = 0; i < history->snapshot_cnt && !after; i++) {
 		const struct gj_snapshot *snapshot = &history->snapshots[i];
 
 		if (snapshot->head.pid != evidence->pid)
 			continue;
-		if (snapshot->head.end_ns <= evidence->time_ns)
+		if (snapshot->head.end_ns <= evidence->time_ns) {
 			before = gj_snapshot_find(snapshot, evidence->g);
-		else if (snapshot->head.begin_ns >= evidence->time_ns)
+			before_ns = snapshot->head.begin_ns;
+		} else if (snapshot->head.begin_ns >= evidence->time_ns) {
 			after = gj_snapshot_find(snapshot, evidence->g);
+			after_ns = snapshot->head.end_ns;
+		}
 	}
-	if (!before || !after || before->goid != after->goid || !before->goid)
+	if (!before || !after || before->goid != after->goid || !before->goid ||
+	    gj_ghistory_has_exec(history, evidence->pid, before_ns, after_ns))
 		return false;
 	/* The second sign: the thread is on that goroutine's stack. */
 	if (!evidence->root_goexit &&
@@ -76,7 +82,7 @@ static struct gj_goid without_switch(const struct gj_gevidence *evidence)
 {
 	if (evidence->root_thread)
 		return none(GJ_GOID_G0, "on the system stack");
-	return none(GJ_GOID_UNKNOWN, "no switch of this thread recorded yet");
+	return none(GJ_GOID_UNKNOWN, "no switch of this thread known, or some were lost");
 }
 
 /* The register holds another value than the g of the thread's last switch. */
@@ -105,7 +111,7 @@ static struct gj_goid without_register(const struct gj_ghistory *history,
 						       "registers were not recorded");
 }
 
-void gj_goid_find(const struct gj_ghistory *history, const struct gj_gevidence *evidence,
+void gj_goid_find(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 		  struct gj_goid *goid_out)
 {
 	const struct gj_gswitch *last = last_switch(history, evidence);

@@ -93,6 +93,37 @@ void gj_session_end(struct gj_session *session)
 	free(session);
 }
 
+struct losses {
+	struct gj_session *session;
+	uint64_t lost_cnt;
+};
+
+static int note_gap(void *data, const struct gj_perf_gap *gap)
+{
+	struct losses *losses = data;
+	struct gj_ghistory *history = losses->session->history;
+
+	losses->lost_cnt += gap->lost_cnt;
+	return gap->pid ? gj_ghistory_exec(history, gap->pid, gap->begin_ns) :
+			  gj_ghistory_lost(history, gap->begin_ns, gap->end_ns);
+}
+
+/* Switches that were lost must not leave a thread with the goroutine before. */
+static void note_gaps(struct gj_session *session, struct gj_window file)
+{
+	struct losses losses = { .session = session };
+	struct gj_diag line = { 0 };
+
+	if (gj_perf_file_gaps(file, note_gap, &losses) == -ENOMEM)
+		complain_memory(session);
+	if (!losses.lost_cnt)
+		return;
+	gj_diag_set(&line, -ENOBUFS,
+		    "%llu records were lost while recording; until a thread's next switch its goroutine is unknown. Record with a bigger buffer (-m)",
+		    (unsigned long long)losses.lost_cnt);
+	session->host.warn(session->host.data, line.text);
+}
+
 void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size_t size_bytes)
 {
 	struct gj_window file = { bytes, size_bytes };
@@ -102,6 +133,8 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 	if (err && err != -ENOENT)
 		session->host.warn(session->host.data, diag.text);
 	session->options.report.event_width = gj_perf_file_event_width(file);
+	if (session->options.goid)
+		note_gaps(session, file);
 }
 
 bool gj_session_early(struct gj_session *session, const struct gj_sample *sample)
