@@ -36,6 +36,15 @@ LIB_SRCS += \
 	src/goroutine/void.c
 
 LIB_SRCS += \
+	src/elf/maps.c
+
+LIB_SRCS += \
+	src/goroutine/live.c \
+	src/goroutine/live_gs.c \
+	src/goroutine/live_memory.c \
+	src/goroutine/live_ms.c
+
+LIB_SRCS += \
 	src/goroutine/offsets.c \
 	src/goroutine/offsets_code.c \
 	src/goroutine/offsets_dwarf.c \

@@ -26,6 +26,7 @@ CHECK_SCRIPTS += \
 	tests/sym/sweep.sh
 
 CHECK_SCRIPTS += \
+	tests/goroutine/live.sh \
 	tests/goroutine/offsets.sh
 
 CHECK_SCRIPTS += \
@@ -44,7 +45,8 @@ TEST_PROGRAMS := \
 	sym/sweep
 
 TEST_PROGRAMS += \
-	goroutine/offsets
+	goroutine/offsets \
+	goroutine/snapshot
 
 TEST_PROGRAMS += \
 	probe/plan

@@ -30,6 +30,18 @@
  */
 #define GJ_MAX_MODULEDATA_TRIES 1024
 
+/* Bytes of one /proc/PID/maps: vm.max_map_count defaults to 65530 lines of about 100 bytes. */
+#define GJ_MAX_MAPS_BYTES (64u << 20)
+
+/* Goroutines of one process, dead ones included: 2^24, 128 MB of pointers. */
+#define GJ_MAX_GOROUTINES (1u << 24)
+
+/* Threads of one process; Go stops at 10,000 by default (runtime/debug.SetMaxThreads). */
+#define GJ_MAX_THREADS (1u << 18)
+
+/* Times a goroutine, or a list, is read again because it changed meanwhile. */
+#define GJ_MAX_REREADS 16
+
 /* Bytes of one function that are decoded. The runtime's own stay below 8 KiB. */
 #define GJ_MAX_CODE_BYTES (1u << 20)
 

@@ -149,4 +149,46 @@ struct gj_window gj_image_go_build_id(const struct gj_image *image);
 /* PT_TLS: size in memory and alignment in bytes. -ENOENT when there is none. */
 int gj_image_tls(const struct gj_image *image, uint64_t *memory_bytes_out, uint64_t *align_out);
 
+/* One line of /proc/PID/maps (kernel Documentation/filesystems/proc.rst). */
+struct gj_vma {
+	uint64_t start_va, end_va; /* in the process */
+	uint64_t file_off;
+	uint64_t inode; /* 0: no file behind it */
+	uint32_t dev_major, dev_minor;
+	uint32_t flags; /* PF_R, PF_W, PF_X */
+	bool is_shared;
+	bool is_deleted; /* the file has lost its name; path is the one it had */
+	const char *path; /* "" without one; "[heap]" and its like as they stand */
+};
+
+/* All mappings of a process at one moment, in order of address. Immutable. */
+struct gj_maps;
+
+/*
+ * gj_maps_open - read a file in the form of /proc/PID/maps
+ * @maps_out: owned by the caller until gj_maps_close
+ *
+ * Returns 0, errors of open(2) and read(2) (-ESRCH: the process is gone),
+ * -EBADMSG for a line in another form, -E2BIG beyond GJ_MAX_MAPS_BYTES,
+ * -ENOMEM.
+ */
+int gj_maps_open(const char *path, struct gj_maps **maps_out, struct gj_diag *diag);
+void gj_maps_close(struct gj_maps *maps); /* NULL allowed */
+
+/* Mapping number @index, NULL past the last. Lives until gj_maps_close. */
+const struct gj_vma *gj_maps_vma(const struct gj_maps *maps, size_t index);
+/* The mapping that holds @va, or NULL. */
+const struct gj_vma *gj_maps_find(const struct gj_maps *maps, uint64_t va);
+
+/*
+ * gj_maps_load_bias - what was added to an image's link-time addresses
+ * @mapping: any mapping of the image's file
+ * @bias_out: may wrap: process address = link-time address + bias, modulo 2^64
+ *
+ * Decided by an executable segment where one is mapped from the file, else by
+ * any. -ENOENT when no mapping fits a segment.
+ */
+int gj_maps_load_bias(const struct gj_maps *maps, const struct gj_vma *mapping,
+		      const struct gj_image *image, uint64_t *bias_out);
+
 #endif

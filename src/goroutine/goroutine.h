@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/cursor.h"
 #include "base/err.h"
 #include "demangle/demangle.h"
@@ -135,6 +136,50 @@ _Static_assert(sizeof(struct gj_trail_m) == 32, "trailer layout");
 /* @file: the whole file; not kept. -ENOENT when it carries none, -EBADMSG, -ENOMEM. */
 int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 			     struct gj_diag *diag);
+
+/* Makes a whole trailer of the snapshots in @body by adding the footer. @body->failed as ever. */
+void gj_trail_finish(struct gj_buf *body);
+
+/*
+ * A live Go process, looked at from outside: it is not stopped and nothing is
+ * put into it. Not thread-safe.
+ */
+struct gj_live;
+
+/*
+ * gj_live_open - find the Go runtime in a process
+ * @pid: as this process' /proc numbers it
+ * @live_out: owned by the caller until gj_live_close
+ *
+ * The executable counts first, then whatever else is mapped executable (a
+ * c-shared library); of several runtimes in one process the first is taken.
+ *
+ * Returns 0; -ENOENT when nothing in the process is Go, -EAGAIN when its
+ * runtime has not started yet, -ESRCH when there is no such process, -EPERM,
+ * -EOPNOTSUPP when offsets or the runtime's variables cannot be found,
+ * -EBADMSG when what is found there contradicts itself, -ENOMEM.
+ */
+int gj_live_open(uint32_t pid, struct gj_live **live_out, struct gj_diag *diag);
+void gj_live_close(struct gj_live *live); /* NULL allowed */
+
+/*
+ * gj_live_snapshot - append one snapshot (struct gj_trail_snapshot and what follows)
+ * @flags: GJ_TRAIL_*, kept in the snapshot
+ * @body_out: what stood in it stays; left as it was on failure
+ *
+ * Goroutines that are dead are left out, and so are threads that have not
+ * told the runtime their number yet. Each goroutine is consistent in itself;
+ * the process goes on while they are read, so all of them together are not.
+ *
+ * Returns 0, -ESRCH when the process is gone or has become another program,
+ * -EPERM, -EAGAIN when it changed too fast to be read, -E2BIG beyond
+ * GJ_MAX_GOROUTINES or GJ_MAX_THREADS, -EBADMSG, -ENOMEM.
+ */
+int gj_live_snapshot(struct gj_live *live, uint32_t flags, struct gj_buf *body_out,
+		     struct gj_diag *diag);
+
+/* Offsets of the process' runtime, with the TLS slot as the loader chose it. Live as @live does. */
+const struct gj_goffsets *gj_live_offsets(const struct gj_live *live);
 
 /* What one sample shows of its goroutine. */
 struct gj_gevidence {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Reads the snapshots behind perf.data (layout: goroutine.h). */
+/* Reads the snapshots behind perf.data, and ends them when written (layout: goroutine.h). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,4 +145,12 @@ int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 			return err;
 	}
 	return 0;
+}
+
+void gj_trail_finish(struct gj_buf *body)
+{
+	uint64_t body_bytes = body->size_bytes;
+
+	gj_buf_add(body, &body_bytes, sizeof(body_bytes));
+	gj_buf_add(body, GJ_TRAIL_MAGIC, sizeof(GJ_TRAIL_MAGIC) - 1);
 }
