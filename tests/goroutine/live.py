@@ -11,6 +11,7 @@ runtime itself prints.
   live.py replaced BINARY   after its file has been replaced by another
   live.py tls BINARY        the TLS slot, as gdb sees the threads
   live.py library HOST LIB  a C program that loads tests/fixtures/golib
+  live.py foreign BINARY ARG...  any Go program that waits for standard input
 
 The oracle of `same` is the dump the runtime writes on SIGQUIT with
 GOTRACEBACK=system: all goroutines, those of the runtime too, with the address
@@ -23,20 +24,21 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 SNAPSHOT = os.path.join(os.environ["O"], "tests/goroutine/snapshot")
 RUNNING, SYSCALL, WAITING = 2, 3, 4
 
 
 class Program:
-    def __init__(self, binary, *args, wrap=()):
+    def __init__(self, binary, *args, wrap=(), is_fixture=True):
         env = dict(os.environ, GOGC="off", GOMAXPROCS="4", GOTRACEBACK="system")
         self.process = subprocess.Popen([*wrap, binary, *args], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         env=env, text=True)
         self.pid = self.process.pid
         self.spins = {}
-        for line in self.process.stdout:
+        for line in self.process.stdout if is_fixture else ():
             if line.startswith("spin "):
                 goid, tid = map(int, line.split()[1:])
                 self.spins[goid] = tid
@@ -309,9 +311,26 @@ def library(host, lib):
         program.kill()
 
 
+def foreign(binary, *args):
+    program = Program(binary, *args, is_fixture=False)
+    try:
+        time.sleep(1)
+        snapshot = quiet_snapshot(program)
+        if program.process.poll() is not None:
+            return ["the program has ended"]
+        dump = parse_dump(program.quit())
+        if len(dump) < 4:
+            return ["the runtime names %d goroutines only" % len(dump)]
+        return compare(snapshot, dump)
+    finally:
+        program.process.kill()
+        program.process.communicate()
+
+
 def main():
     bad = {"same": same, "churn": churn, "many": many, "namespace": namespace,
-           "replaced": replaced, "tls": tls, "library": library}[sys.argv[1]](*sys.argv[2:])
+           "replaced": replaced, "tls": tls, "library": library,
+           "foreign": foreign}[sys.argv[1]](*sys.argv[2:])
     print("\n".join(bad))
     return 1 if bad else 0
 

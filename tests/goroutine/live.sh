@@ -74,6 +74,25 @@ check_library 1.19 cshared
 check_library "$newest" cshared
 check_library "$newest" cshared+strip
 
+# Programs that others built, of releases there is no toolchain for.
+check_npm() # NAME@VERSION FILE ARG...
+{
+	name=$1
+	binary=$(tests/npm.sh "$1" "$2" 2>"$work/err")
+	case $? in
+	0) shift 2; tap_check "$name" $live foreign "$binary" "$@" ;;
+	77) tap_skip "$name" "$(cat "$work/err")" ;;
+	*) tap_fail "$name" "$(cat "$work/err")" ;;
+	esac
+}
+
+for version in 0.11.23 0.13.15 0.14.47; do
+	check_npm esbuild-linux-64@$version bin/esbuild --service=$version
+done
+for version in 0.18.20 0.28.2; do
+	check_npm @esbuild/linux-x64@$version bin/esbuild --service=$version
+done
+
 sleep 1000 &
 pids="$pids $!"
 tap_check 'a C program' says -2 'no Go program' "$snapshot" $!

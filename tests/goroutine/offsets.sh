@@ -99,6 +99,33 @@ unknown_release()
 for version in $(tests/toolchains.sh --list); do
 	check_version "$version"
 done
+# Stripped programs that others built, of releases there is no toolchain for:
+# what their instructions tell by themselves is what the table says of that
+# release, without which `source` would be another.
+check_npm() # NAME@VERSION FILE RELEASE TLS
+{
+	binary=$(tests/npm.sh "$1" "$2" 2>"$work/err")
+	case $? in
+	0) ;;
+	77) tap_skip "$1 ($3)" "$(cat "$work/err")"; return ;;
+	*) tap_fail "$1 ($3)" "$(cat "$work/err")"; return ;;
+	esac
+	"$O/gojitter" sym -e "$binary" --info >"$work/info"
+	"$offsets" "$binary" table >"$work/table"
+	check_code "$1 ($3)" "$binary" "$work/table"
+	tap_check "$1 ($3): release" grep -qx "go_version: go$3" "$work/info"
+	tap_check "$1 ($3): source" grep -qx 'offsets_source: code+table' "$work/info"
+	tap_check "$1 ($3): TLS slot" grep -qx "tls_g: $4" "$work/info"
+}
+
+check_npm esbuild-linux-64@0.11.23 bin/esbuild 1.16.3 -8
+check_npm esbuild-linux-64@0.13.15 bin/esbuild 1.17.2 -8
+check_npm esbuild-linux-64@0.14.47 bin/esbuild 1.18.3 -8
+check_npm @esbuild/linux-x64@0.18.20 bin/esbuild 1.20.7 -8
+# Without .go.buildinfo; with C code that has thread-local data of its own.
+check_npm @esbuild/linux-x64@0.28.2 bin/esbuild 1.26.5 -8
+check_npm turbo-linux-64@1.9.9 bin/go-turbo 1.18.10 -104
+
 tap_check '1.22 said to be 1.24 is refused' refused 1.22 1.24 \
 	'g.atomicstatus is at offset 144 by the code but at 152 by the table'
 tap_check '1.26 said to be 1.25 is refused' refused 1.26 1.25 \
