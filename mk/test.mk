@@ -10,12 +10,18 @@ UNIT_TESTS += \
 	gotab \
 	image
 
+UNIT_TESTS += \
+	goroutine
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
 
 FUZZ_TARGETS += \
 	gotab \
 	image
+
+FUZZ_TARGETS += \
+	trailer
 
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=
