@@ -56,6 +56,12 @@ void gj_ghistory_free(struct gj_ghistory *history)
 
 int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gswitch)
 {
+	return gj_ghistory_switch_from(history, gswitch, gswitch->time_ns);
+}
+
+int gj_ghistory_switch_from(struct gj_ghistory *history, const struct gj_gswitch *gswitch,
+			    uint64_t valid_ns)
+{
 	struct gj_thread_entry *thread;
 
 	/* A fetch that faulted leaves zeros: then the thread's goroutine is not known. */
@@ -66,6 +72,7 @@ int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gsw
 	if (thread->last.pid == gswitch->pid && thread->last.time_ns > gswitch->time_ns)
 		return 0;
 	thread->last = *gswitch;
+	thread->valid_ns = valid_ns;
 	return gj_table_add(&history->gs, gj_g_key(gswitch->pid, gswitch->g)) || !gswitch->g ?
 		       0 :
 		       -ENOMEM;

@@ -10,6 +10,7 @@
 struct gj_thread_entry {
 	uint64_t tid;
 	struct gj_gswitch last;
+	uint64_t valid_ns; /* from here on it holds; later than the switch where a snapshot told it */
 };
 
 /* A g that some switch or snapshot named, by gj_g_key(). */
@@ -39,7 +40,7 @@ struct gj_ghistory {
 	struct gj_table threads; /* struct gj_thread_entry by tid */
 	struct gj_table gs;      /* struct gj_g_entry */
 	uint8_t *trail;          /* copy of the trailer's body; owned */
-	struct gj_snapshot *snapshots; /* in order of time; owned */
+	struct gj_snapshot *snapshots; /* by process, then by time; owned */
 	size_t snapshot_cnt;
 	struct gj_void_list losses, execs;
 };
@@ -57,6 +58,10 @@ bool gj_ghistory_is_void(struct gj_ghistory *history, uint32_t pid, uint64_t sin
 /* Whether @pid became another program between @since_ns and @time_ns. */
 bool gj_ghistory_has_exec(struct gj_ghistory *history, uint32_t pid, uint64_t since_ns,
 			  uint64_t time_ns);
+
+/* gj_ghistory_switch for what is certain from @valid_ns on only. */
+int gj_ghistory_switch_from(struct gj_ghistory *history, const struct gj_gswitch *gswitch,
+			    uint64_t valid_ns);
 
 /* The g of a snapshot, NULL when it is not in it. */
 const struct gj_trail_g *gj_snapshot_find(const struct gj_snapshot *snapshot, uint64_t g);

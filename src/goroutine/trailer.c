@@ -58,15 +58,14 @@ const struct gj_trail_g *gj_snapshot_find(const struct gj_snapshot *snapshot, ui
 }
 
 /*
- * Of a process' first snapshot: what a later one says, switches have said.
- * With the probe armed a thread's goroutine at the snapshot is as good as a
- * switch then: any later one is recorded and takes its place.
+ * Of a process' first snapshot with the probe armed; what a later one says,
+ * switches have said. With the probe armed a thread's goroutine is as good as a
+ * switch at the beginning of the snapshot: any later one is recorded and takes
+ * its place. It holds from the end on, since it was read some time between.
  */
 static int take_threads(struct gj_ghistory *history, const struct gj_snapshot *snapshot,
 			const struct gj_trail_m *ms)
 {
-	if (!(snapshot->head.flags & GJ_TRAIL_PROBED))
-		return 0;
 	for (uint32_t i = 0; i < snapshot->head.m_cnt; i++) {
 		const struct gj_trail_g *g =
 			ms[i].curg ? gj_snapshot_find(snapshot, ms[i].curg) : NULL;
@@ -83,7 +82,7 @@ static int take_threads(struct gj_ghistory *history, const struct gj_snapshot *s
 		gswitch.stack_lo = g->stack_lo;
 		gswitch.stack_hi = g->stack_hi;
 		gswitch.start_pc = g->start_pc;
-		if (gj_ghistory_switch(history, &gswitch))
+		if (gj_ghistory_switch_from(history, &gswitch, snapshot->head.end_ns))
 			return -ENOMEM;
 	}
 	return 0;
@@ -107,19 +106,56 @@ static int add_snapshot(struct gj_ghistory *history, const struct gj_snapshot *s
 	return 0;
 }
 
-static bool is_first_of_process(const struct gj_ghistory *history, uint32_t pid)
+static bool has_probed(const struct gj_ghistory *history, uint32_t pid)
 {
 	for (size_t i = 0; i < history->snapshot_cnt; i++)
-		if (history->snapshots[i].head.pid == pid)
-			return false;
-	return true;
+		if (history->snapshots[i].head.pid == pid &&
+		    (history->snapshots[i].head.flags & GJ_TRAIL_PROBED))
+			return true;
+	return false;
+}
+
+/* By process, then by time. */
+static int compare_snapshots(const void *a, const void *b)
+{
+	const struct gj_trail_snapshot *left = &((const struct gj_snapshot *)a)->head;
+	const struct gj_trail_snapshot *right = &((const struct gj_snapshot *)b)->head;
+
+	if (left->pid != right->pid)
+		return left->pid < right->pid ? -1 : 1;
+	if (left->begin_ns != right->begin_ns)
+		return left->begin_ns < right->begin_ns ? -1 : 1;
+	return 0;
+}
+
+static int read_body(struct gj_ghistory *history, struct gj_window body, struct gj_diag *diag)
+{
+	struct gj_cursor cur = gj_cursor_init(body);
+
+	while (gj_cursor_left(&cur)) {
+		const struct gj_trail_m *ms;
+		struct gj_snapshot snapshot;
+		bool is_first_probed;
+		int err;
+
+		if (!take_snapshot(&cur, &snapshot, &ms))
+			return gj_diag_set(diag, -EBADMSG,
+					   "the goroutine snapshots behind the recording are damaged; going on with those before the damage");
+		is_first_probed = (snapshot.head.flags & GJ_TRAIL_PROBED) &&
+				  !has_probed(history, snapshot.head.pid);
+		err = add_snapshot(history, &snapshot);
+		if (!err && is_first_probed)
+			err = take_threads(history, &snapshot, ms);
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 			     struct gj_diag *diag)
 {
 	struct gj_window body = { NULL, 0 };
-	struct gj_cursor cur;
 	int err = find_body(file, &body, diag);
 
 	if (err)
@@ -128,23 +164,11 @@ int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 	if (!history->trail)
 		return -ENOMEM;
 	memcpy(history->trail, body.base, body.size_bytes);
-	cur = gj_cursor_init((struct gj_window){ history->trail, body.size_bytes });
-	while (gj_cursor_left(&cur)) {
-		const struct gj_trail_m *ms;
-		struct gj_snapshot snapshot;
-		bool is_first;
-
-		if (!take_snapshot(&cur, &snapshot, &ms))
-			return gj_diag_set(diag, -EBADMSG,
-					   "the goroutine snapshots behind the recording are damaged; going on with those before the damage");
-		is_first = is_first_of_process(history, snapshot.head.pid);
-		err = add_snapshot(history, &snapshot);
-		if (!err && is_first)
-			err = take_threads(history, &snapshot, ms);
-		if (err)
-			return err;
-	}
-	return 0;
+	err = read_body(history, (struct gj_window){ history->trail, body.size_bytes }, diag);
+	if (history->snapshot_cnt)
+		qsort(history->snapshots, history->snapshot_cnt, sizeof(*history->snapshots),
+		      compare_snapshots);
+	return err;
 }
 
 void gj_trail_finish(struct gj_buf *body)

@@ -25,7 +25,7 @@ static const struct gj_gswitch *last_switch(struct gj_ghistory *history,
 	const struct gj_thread_entry *thread = gj_table_find(&history->threads, evidence->tid);
 
 	if (!thread || thread->last.pid != evidence->pid || !thread->last.goid ||
-	    thread->last.time_ns > evidence->time_ns ||
+	    thread->valid_ns > evidence->time_ns ||
 	    gj_ghistory_is_void(history, evidence->pid, thread->last.time_ns, evidence->time_ns))
 		return NULL;
 	return &thread->last;
@@ -41,6 +41,31 @@ static bool is_known_g(const struct gj_ghistory *history, const struct gj_gevide
 	return gj_table_find(&history->gs, gj_g_key(evidence->pid, evidence->g));
 }
 
+/* The first snapshot of @pid that was begun at or after @time_ns, or the place where it would stand. */
+static size_t find_after(const struct gj_ghistory *history, uint32_t pid, uint64_t time_ns)
+{
+	size_t low = 0, high = history->snapshot_cnt;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct gj_trail_snapshot *head = &history->snapshots[middle].head;
+
+		if (head->pid < pid || (head->pid == pid && head->begin_ns < time_ns))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Snapshot number @index when it is one of @pid. */
+static const struct gj_snapshot *snapshot_of(const struct gj_ghistory *history, size_t index,
+					     uint32_t pid)
+{
+	return index < history->snapshot_cnt && history->snapshots[index].head.pid == pid ?
+		       &history->snapshots[index] : NULL;
+}
+
 /*
  * Goroutine ids are never used twice: a g that bears the same one in a
  * snapshot before the sample and in one after it bore no other in between.
@@ -48,24 +73,21 @@ static bool is_known_g(const struct gj_ghistory *history, const struct gj_gevide
 static bool find_between(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 			 struct gj_goid *goid_out)
 {
-	const struct gj_trail_g *before = NULL, *after = NULL;
-	uint64_t before_ns = 0, after_ns = 0;
+	size_t index = find_after(history, evidence->pid, evidence->time_ns);
+	const struct gj_snapshot *later = snapshot_of(history, index, evidence->pid);
+	const struct gj_snapshot *earlier = snapshot_of(history, index - 1, evidence->pid);
+	const struct gj_trail_g *before, *after;
 
-	for (size_t i = 0; i < history->snapshot_cnt && !after; i++) {
-		const struct gj_snapshot *snapshot = &history->snapshots[i];
-
-		if (snapshot->head.pid != evidence->pid)
-			continue;
-		if (snapshot->head.end_ns <= evidence->time_ns) {
-			before = gj_snapshot_find(snapshot, evidence->g);
-			before_ns = snapshot->head.begin_ns;
-		} else if (snapshot->head.begin_ns >= evidence->time_ns) {
-			after = gj_snapshot_find(snapshot, evidence->g);
-			after_ns = snapshot->head.end_ns;
-		}
-	}
+	/* One may have been under way at the time of the sample. */
+	if (earlier && earlier->head.end_ns > evidence->time_ns)
+		earlier = snapshot_of(history, index - 2, evidence->pid);
+	if (!later || !earlier || earlier->head.end_ns > evidence->time_ns)
+		return false;
+	before = gj_snapshot_find(earlier, evidence->g);
+	after = gj_snapshot_find(later, evidence->g);
 	if (!before || !after || before->goid != after->goid || !before->goid ||
-	    gj_ghistory_has_exec(history, evidence->pid, before_ns, after_ns))
+	    gj_ghistory_has_exec(history, evidence->pid, earlier->head.begin_ns,
+				 later->head.end_ns))
 		return false;
 	/* The second sign: the thread is on that goroutine's stack. */
 	if (!evidence->root_goexit &&

@@ -112,11 +112,11 @@ static const struct verdict_case verdict_cases[] = {
 	  "switch+register" },
 	{ "the moment of the switch", SWITCH, G1, 0, 50, GJ_GOID_KNOWN, 7, "switch+register" },
 	{ "before the switch", SWITCH, G1, 0, 49, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "another process with the same thread number", SWITCH | OTHER_PID, G1, SP_IN(G1), 0,
-	  GJ_GOID_UNKNOWN, 0, "no switch of this thread recorded yet" },
+	  GJ_GOID_UNKNOWN, 0, "no switch of this thread known, or some were lost" },
 	{ "another thread", SWITCH | OTHER_TID, G1, SP_IN(G1), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 
 	/* Between two snapshots: the register, and one more sign. */
 	{ "both snapshots, stack of the first", SNAPSHOTS, G2, SP_IN(G2), 0, GJ_GOID_KNOWN, 8,
@@ -126,29 +126,29 @@ static const struct verdict_case verdict_cases[] = {
 	{ "both snapshots, root of a goroutine", SNAPSHOTS | GOEXIT, G2, 0, 0, GJ_GOID_KNOWN, 8,
 	  "snapshots+register" },
 	{ "both snapshots, another stack", SNAPSHOTS, G2, SP_IN(G3), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "both snapshots, no other sign", SNAPSHOTS, G2, 0, 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "the stack's lowest address is not inside", SNAPSHOTS, G2, G2 + 0x100000, 0,
-	  GJ_GOID_UNKNOWN, 0, "no switch of this thread recorded yet" },
+	  GJ_GOID_UNKNOWN, 0, "no switch of this thread known, or some were lost" },
 	{ "the stack's upper end is inside", SNAPSHOTS, G2, G2 + 0x102000, 0, GJ_GOID_KNOWN, 8,
 	  "snapshots+register" },
 	{ "a g used again in between", SNAPSHOTS | GOEXIT, G3, SP_IN(G3), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "a g that ended in between", SNAPSHOTS | GOEXIT, G4, SP_IN(G4), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "a g that began in between", SNAPSHOTS | GOEXIT, G5, SP_IN(G5), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "while the first snapshot is read", SNAPSHOTS | GOEXIT, G2, SP_IN(G2), 15,
-	  GJ_GOID_UNKNOWN, 0, "no switch of this thread recorded yet" },
+	  GJ_GOID_UNKNOWN, 0, "no switch of this thread known, or some were lost" },
 	{ "as the first snapshot ends", SNAPSHOTS, G2, SP_IN(G2), 20, GJ_GOID_KNOWN, 8,
 	  "snapshots+register" },
 	{ "as the second begins", SNAPSHOTS, G2, SP_IN(G2), 90, GJ_GOID_KNOWN, 8,
 	  "snapshots+register" },
 	{ "while the second is read", SNAPSHOTS, G2, SP_IN(G2), 91, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "snapshots of another process", SNAPSHOTS | OTHER_PID, G2, SP_IN(G2), 0, GJ_GOID_UNKNOWN,
-	  0, "no switch of this thread recorded yet" },
+	  0, "no switch of this thread known, or some were lost" },
 	{ "snapshots against the last switch", SNAPSHOTS | SWITCH, G2, SP_IN(G2), 0, GJ_GOID_KNOWN,
 	  8, "snapshots+register" },
 
@@ -176,9 +176,9 @@ static const struct verdict_case verdict_cases[] = {
 	{ "root of a thread, no switch", THREAD, 0x1234, 1, 0, GJ_GOID_G0, 0,
 	  "on the system stack" },
 	{ "nothing at all", 0, 0, 0, 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 	{ "a g nobody saw", GO | GOEXIT, G1, SP_IN(G1), 0, GJ_GOID_UNKNOWN, 0,
-	  "no switch of this thread recorded yet" },
+	  "no switch of this thread known, or some were lost" },
 };
 
 static struct gj_gevidence evidence_of(const struct verdict_case *c)
@@ -275,7 +275,7 @@ static void switches(void **state)
 	switch_to(history, 58, 0, 0);
 	goid = ask(history, TID, 60, G2);
 	assert_int_equal(goid.state, GJ_GOID_UNKNOWN);
-	assert_string_equal(goid.reason, "no switch of this thread recorded yet");
+	assert_string_equal(goid.reason, "no switch of this thread known, or some were lost");
 	gj_ghistory_free(history);
 	gj_ghistory_free(NULL);
 }
@@ -288,17 +288,21 @@ static void threads_of_snapshots(void **state)
 
 	(void)state;
 	load(history, GJ_TRAIL_PROBED);
-	goid = ask(history, TID, 10, G2);
+	/* It was read some time between the snapshot's begin and end. */
+	assert_int_equal(ask(history, TID, 19, G2).state, GJ_GOID_UNKNOWN);
+	goid = ask(history, TID, 20, G2);
 	assert_int_equal(goid.state, GJ_GOID_KNOWN);
 	assert_int_equal(goid.goid, 8);
 	assert_int_equal(goid.start_pc, 0x81);
 	assert_string_equal(goid.source, "switch+register");
 	/* Threads without a goroutine, or with one that is not in the snapshot, say nothing. */
 	assert_string_equal(ask(history, TID + 1, 100, G4).reason,
-			    "no switch of this thread recorded yet");
+			    "no switch of this thread known, or some were lost");
 	assert_string_equal(ask(history, TID + 2, 100, G4).reason,
-			    "no switch of this thread recorded yet");
-	/* A later switch counts. */
+			    "no switch of this thread known, or some were lost");
+	/* A later switch counts, be it while the snapshot was taken. */
+	switch_to(history, 15, G3, 9);
+	assert_int_equal(ask(history, TID, 16, G3).goid, 9);
 	switch_to(history, 30, G1, 7);
 	assert_int_equal(ask(history, TID, 40, G1).goid, 7);
 	gj_ghistory_free(history);
@@ -307,7 +311,66 @@ static void threads_of_snapshots(void **state)
 	history = gj_ghistory_new();
 	load(history, 0);
 	assert_string_equal(ask(history, TID, 100, G2).reason,
-			    "no switch of this thread recorded yet");
+			    "no switch of this thread known, or some were lost");
+	gj_ghistory_free(history);
+}
+
+/* A first snapshot from before the probe was armed says nothing of threads; the next one does. */
+static void unarmed_snapshot(void **state)
+{
+	static const struct gj_trail_g gs[] = { { G2, 8, STACK(G2), 0x81, 2, 0 } };
+	static const struct gj_trail_m ms[] = { { G2, 0x10, 0x20, TID, 0 } };
+	struct gj_ghistory *history = gj_ghistory_new();
+	struct gj_buf body = { 0 };
+
+	(void)state;
+	add_snapshot(&body, 0, 1, 2, gs, 1, ms, 1);
+	add_snapshot(&body, GJ_TRAIL_PROBED, 10, 20, gs, 1, ms, 1);
+	gj_trail_finish(&body);
+	assert_int_equal(gj_ghistory_load_trailer(history, window_of(&body), NULL), 0);
+	assert_string_equal(ask(history, TID, 20, G2).source, "switch+register");
+	gj_buf_deinit(&body);
+	gj_ghistory_free(history);
+}
+
+/* Behind a hole the switch before it says nothing; the next one does. */
+static void holes(void **state)
+{
+	struct gj_ghistory *history = gj_ghistory_new();
+
+	(void)state;
+	/* In any order, one inside another. */
+	assert_int_equal(gj_ghistory_lost(history, 300, 310), 0);
+	assert_int_equal(gj_ghistory_lost(history, 100, 200), 0);
+	assert_int_equal(gj_ghistory_lost(history, 110, 120), 0);
+	assert_int_equal(gj_ghistory_exec(history, PID, 400), 0);
+	assert_int_equal(gj_ghistory_exec(history, PID + 1, 500), 0);
+	switch_to(history, 50, G1, 7);
+	assert_int_equal(ask(history, TID, 100, G1).goid, 7);
+	assert_int_equal(ask(history, TID, 101, G1).state, GJ_GOID_UNKNOWN);
+	assert_int_equal(ask(history, TID, 250, G1).state, GJ_GOID_UNKNOWN);
+	switch_to(history, 150, G1, 7); /* what came behind it may be missing */
+	assert_int_equal(ask(history, TID, 160, G1).state, GJ_GOID_UNKNOWN);
+	switch_to(history, 201, G1, 7);
+	assert_int_equal(ask(history, TID, 300, G1).goid, 7);
+	assert_int_equal(ask(history, TID, 305, G1).state, GJ_GOID_UNKNOWN);
+	switch_to(history, 350, G1, 7);
+	assert_int_equal(ask(history, TID, 400, G1).goid, 7);
+	assert_int_equal(ask(history, TID, 401, G1).state, GJ_GOID_UNKNOWN);
+	switch_to(history, 450, G1, 7);
+	assert_int_equal(ask(history, TID, 600, G1).goid, 7);
+	gj_ghistory_free(history);
+}
+
+/* Ids of one program say nothing of the next one in the same process. */
+static void exec_between_snapshots(void **state)
+{
+	struct gj_ghistory *history = gj_ghistory_new();
+
+	(void)state;
+	load(history, 0);
+	assert_int_equal(gj_ghistory_exec(history, PID, 50), 0);
+	assert_int_equal(ask(history, TID, 60, G2).state, GJ_GOID_UNKNOWN);
 	gj_ghistory_free(history);
 }
 
@@ -487,6 +550,9 @@ int main(void)
 		cmocka_unit_test(verdicts),
 		cmocka_unit_test(switches),
 		cmocka_unit_test(threads_of_snapshots),
+		cmocka_unit_test(unarmed_snapshot),
+		cmocka_unit_test(holes),
+		cmocka_unit_test(exec_between_snapshots),
 		cmocka_unit_test(many_threads),
 		cmocka_unit_test(trailer_layout),
 		cmocka_unit_test(cut_trailers),
