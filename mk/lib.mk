@@ -71,7 +71,16 @@ LIB_SRCS += \
 	src/session/options.c \
 	src/session/session.c
 
+LIB_SRCS += \
+	src/record/binary.c \
+	src/record/perf.c \
+	src/record/process.c \
+	src/record/record.c \
+	src/record/watch.c
+
 CMD_SRCS := \
+	src/cmd/doctor.c \
+	src/cmd/record.c \
 	src/cmd/demangle.c \
 	src/cmd/main.c \
 	src/cmd/sym.c

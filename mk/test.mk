@@ -38,12 +38,19 @@ CHECK_SCRIPTS += \
 CHECK_SCRIPTS += \
 	tests/probe/plan.sh
 
+CHECK_SCRIPTS += \
+	tests/record/record.sh \
+	tests/record/goid.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
 	tests/sym/matrix-full.sh
 
 BENCH_SCRIPTS :=
+
+BENCH_SCRIPTS += \
+	tests/bench/probe.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

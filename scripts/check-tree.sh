@@ -5,7 +5,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-order='base sample elf demangle goroutine probe debuginfo stitch report session cmd'
+order='base sample elf demangle goroutine probe debuginfo stitch report session record cmd'
 bad=0
 complain() { echo "$1" >&2; bad=1; }
 

@@ -14,6 +14,8 @@ struct command {
 
 static const struct command commands[] = {
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
+	{ "record", gj_cmd_record, "perf record that knows goroutines" },
+	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
 };
 

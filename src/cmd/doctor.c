@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * gojitter doctor: what this machine, a process or a binary allows, what would
+ * be done to it, and what a killed recording has left behind.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/cmd.h"
+#include "record/record.h"
+
+static const char help[] =
+	"usage: gojitter doctor [-p PID | -e FILE] [--clean]\n"
+	"\n"
+	"Says whether goroutines can be recorded here and how.\n"
+	"\n"
+	"  -p, --pid=PID     look at this process\n"
+	"  -e, --exe=FILE    look at this binary\n"
+	"      --clean       remove probes that killed recordings have left\n"
+	"  -h, --help        this text\n"
+	"\n"
+	"Exit status 1 when something stands in the way; the line that says so begins\n"
+	"with 'no'.\n";
+
+enum { OPT_CLEAN = 256 };
+
+static const struct option options[] = {
+	{ "pid", required_argument, NULL, 'p' },
+	{ "exe", required_argument, NULL, 'e' },
+	{ "clean", no_argument, NULL, OPT_CLEAN },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* One finding: "ok  WHAT: DETAIL" or "no  WHAT: DETAIL". */
+static int finding(int err, const char *what, const char *detail)
+{
+	printf("%s  %s: %s\n", err ? "no" : "ok", what, detail);
+	return err ? GJ_EXIT_FAILED : 0;
+}
+
+static int check_probes(void)
+{
+	unsigned int stale, kept;
+	struct gj_diag diag = { 0 };
+	char detail[64];
+	int err = gj_uprobes_allowed(&diag);
+	uint64_t cost_ns;
+
+	if (err)
+		return finding(err, "probes", diag.text);
+	err = gj_probe_cost_ns(&cost_ns);
+	if (err) {
+		finding(err, "probes", strerror(-err));
+		return GJ_EXIT_FAILED;
+	}
+	snprintf(detail, sizeof(detail), "allowed; a hit takes %.1f us here", (double)cost_ns / 1000);
+	finding(0, "probes", detail);
+	if (!gj_uprobes_stale(&stale, &kept, NULL) && stale + kept)
+		printf("    %u probes of gojitter are defined, %u of them by processes that are gone%s\n",
+		       stale + kept, stale,
+		       stale ? "; remove those with gojitter doctor --clean" : "");
+	return 0;
+}
+
+static int check_perf(void)
+{
+	const char *perf = getenv("PERF");
+	struct gj_buf command = { 0 };
+	char line[128] = "";
+	FILE *pipe;
+	bool found;
+
+	perf = perf && *perf ? perf : "perf";
+	gj_buf_fmt(&command, "'%s' --version 2>/dev/null", perf);
+	gj_buf_chr(&command, '\0');
+	pipe = command.failed ? NULL : popen(command.data, "r");
+	gj_buf_deinit(&command);
+	found = pipe && fgets(line, sizeof(line), pipe);
+	line[strcspn(line, "\n")] = '\0';
+	if (pipe)
+		pclose(pipe);
+	return finding(!found, "perf",
+		       found ? line : "there is none on PATH; install linux-perf, or name it with PERF=PATH");
+}
+
+/* Numbers of /proc/sys/kernel/perf_event_paranoid; above 1 other users' code needs privileges. */
+static int check_paranoid(void)
+{
+	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
+	char detail[96];
+	int level = 0, known;
+
+	known = file && fscanf(file, "%d", &level) == 1;
+	if (file)
+		fclose(file);
+	if (!known)
+		return finding(1, "perf events", "this kernel has none");
+	snprintf(detail, sizeof(detail), "kernel.perf_event_paranoid is %d%s", level,
+		 level > 1 && geteuid() ? "; become root to record the kernel and other users" : "");
+	return finding(level > 1 && geteuid(), "perf events", detail);
+}
+
+static int check_binary(const struct gj_binaries *binaries, int err, const struct gj_diag *diag,
+			const char *label)
+{
+	const struct gj_binary *binary = binaries->cnt ? &binaries->list[0] : NULL;
+
+	if (!binary)
+		return finding(1, label, diag->err ? diag->text : "no Go program");
+	printf("ok  %s: %s\n", binary->label, gj_gotab_info(binary->gotab)->go_version);
+	if (err)
+		return finding(1, "goroutines", diag->text);
+	printf("ok  goroutines: goid at g+%d (%s); runtime.execute is probed at +%llu, file offset 0x%llx: %s (%s%s)\n",
+	       binary->offsets.g_goid, binary->offsets.source,
+	       (unsigned long long)(binary->plan.va - binary->plan.entry_va),
+	       (unsigned long long)binary->plan.file_off, binary->plan.insn,
+	       binary->plan.is_emulated ? "emulated by the kernel" : "single-stepped, dear",
+	       binary->plan.may_repeat ? "; seen twice when the stack grows" : "");
+	return 0;
+}
+
+static int check_target(const char *path, uint32_t pid)
+{
+	struct gj_binaries binaries = { 0 };
+	struct gj_diag diag = { 0 };
+	char label[32];
+	int err, status;
+
+	snprintf(label, sizeof(label), "process %u", pid);
+	err = pid ? gj_binaries_add_process(&binaries, pid, &diag) :
+		    gj_binaries_add_file(&binaries, path, &diag);
+	status = check_binary(&binaries, err, &diag, pid ? label : path);
+	gj_binaries_deinit(&binaries);
+	return status;
+}
+
+static int clean(void)
+{
+	unsigned int removed, kept;
+	struct gj_diag diag = { 0 };
+	int err = gj_uprobes_clean(&removed, &kept, &diag);
+
+	if (err)
+		return gj_cmd_fail_diag(err, &diag);
+	printf("removed %u probes; %u belong to recordings under way\n", removed, kept);
+	return 0;
+}
+
+int gj_cmd_doctor(int argc, char **argv)
+{
+	const char *path = NULL;
+	unsigned long pid = 0;
+	bool cleaning = false;
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, "p:e:h", options, NULL)) != -1) {
+		switch (c) {
+		case 'p':
+			pid = strtoul(optarg, NULL, 10);
+			if (!pid || pid > 1 << 22)
+				return gj_cmd_usage("doctor", "'%s' is no process number", optarg);
+			break;
+		case 'e': path = optarg; break;
+		case OPT_CLEAN: cleaning = true; break;
+		case 'h': fputs(help, stdout); return 0;
+		default: fputs("see gojitter doctor --help\n", stderr); return GJ_EXIT_USAGE;
+		}
+	}
+	if (optind < argc)
+		return gj_cmd_usage("doctor", "'%s' is too much", argv[optind]);
+	if (cleaning)
+		return clean();
+	status = check_perf() | check_paranoid() | check_probes();
+	if (pid || path)
+		status |= check_target(path, (uint32_t)pid);
+	return status;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* gojitter record: the options of a recording (src/record does it). */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "record/record.h"
+
+#define MAX_EVENTS 64
+#define MAX_PIDS 1024
+
+static const char help[] =
+	"usage: gojitter record [OPTION...] [-p PID[,PID...] | -a] [--] [COMMAND [ARG...]]\n"
+	"\n"
+	"Records with perf so that `perf script -s gojitter.so` knows the goroutine of\n"
+	"each sample. Writes an ordinary perf.data file. With -p or -a, COMMAND only says\n"
+	"how long to record (as with perf: -p 1234 -- sleep 10).\n"
+	"\n"
+	"  -F, --freq=HZ          samples a second and event (999)\n"
+	"  -g                     call graphs by frame pointer; always on\n"
+	"      --call-graph=MODE  fp, or dwarf[,BYTES] for stack dumps\n"
+	"  -e, --event=EVENT      what to sample, in perf's notation; may be repeated\n"
+	"                         (cycles, or cpu-clock where there are no counters)\n"
+	"  -p, --pid=PID          processes that are running\n"
+	"  -a, --all-cpus         the whole machine\n"
+	"  -C, --cpu=LIST         only on these processors\n"
+	"  -m, --mmap-pages=SIZE  buffer per processor (8M)\n"
+	"  -o, --output=FILE      perf.data; - for standard output\n"
+	"      --no-probe         no probe on runtime.execute: goroutines are known only as\n"
+	"                         far as registers and snapshots of the process show\n"
+	"      --max-cost=PERCENT no probe either where it would take more than this of one\n"
+	"                         processor (20)\n"
+	"  -n, --dry-run          say what would be done\n"
+	"  -q, --quiet            say nothing but errors\n"
+	"  -h, --help             this text\n"
+	"\n"
+	"perf is the one on PATH; the environment variable PERF names another.\n";
+
+enum { OPT_CALL_GRAPH = 256, OPT_NO_PROBE, OPT_MAX_COST };
+
+static const struct option options[] = {
+	{ "freq", required_argument, NULL, 'F' },
+	{ "call-graph", required_argument, NULL, OPT_CALL_GRAPH },
+	{ "event", required_argument, NULL, 'e' },
+	{ "pid", required_argument, NULL, 'p' },
+	{ "all-cpus", no_argument, NULL, 'a' },
+	{ "cpu", required_argument, NULL, 'C' },
+	{ "mmap-pages", required_argument, NULL, 'm' },
+	{ "output", required_argument, NULL, 'o' },
+	{ "no-probe", no_argument, NULL, OPT_NO_PROBE },
+	{ "max-cost", required_argument, NULL, OPT_MAX_COST },
+	{ "dry-run", no_argument, NULL, 'n' },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* What the options fill. */
+struct arguments {
+	struct gj_record_options record;
+	const char *events[MAX_EVENTS];
+	uint32_t pids[MAX_PIDS];
+};
+
+static void say(const char *line)
+{
+	fprintf(stderr, "gojitter: %s\n", line);
+}
+
+static void say_nothing(const char *line)
+{
+	(void)line;
+}
+
+/* A whole number from 1 to @max, up to one of @ends. */
+static bool parse_number(const char **text, unsigned long max, const char *ends,
+			 unsigned int *number_out)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(*text, &end, 10);
+	if (end == *text || **text == '-' || errno || value < 1 || value > max ||
+	    (*end && !strchr(ends, *end)))
+		return false;
+	*number_out = (unsigned int)value;
+	*text = *end ? end + 1 : end;
+	return true;
+}
+
+static bool parse_pids(struct arguments *args, const char *text)
+{
+	while (*text) {
+		unsigned int pid;
+
+		if (args->record.pid_cnt == MAX_PIDS || !parse_number(&text, 1 << 22, ",", &pid))
+			return false;
+		args->pids[args->record.pid_cnt++] = pid;
+	}
+	return args->record.pid_cnt > 0;
+}
+
+static bool parse_call_graph(struct gj_record_options *record, const char *mode)
+{
+	record->call_graph = GJ_CALL_GRAPH_FP;
+	if (!strcmp(mode, "fp"))
+		return true;
+	record->call_graph = GJ_CALL_GRAPH_DWARF;
+	if (!strcmp(mode, "dwarf"))
+		return true;
+	mode += 6;
+	/* The kernel takes whole words below 64 KiB (perf-record(1), --call-graph). */
+	return !strncmp(mode - 6, "dwarf,", 6) &&
+	       parse_number(&mode, 65528, "", &record->dump_bytes) && record->dump_bytes % 8 == 0;
+}
+
+static bool add_event(struct arguments *args, const char *event)
+{
+	if (args->record.event_cnt == MAX_EVENTS || !*event)
+		return false;
+	args->events[args->record.event_cnt++] = event;
+	return true;
+}
+
+/* False when the option's value is wrong. */
+static bool take_option(struct arguments *args, int c, const char *value)
+{
+	struct gj_record_options *record = &args->record;
+
+	switch (c) {
+	case 'F': return parse_number(&value, 1000000, "", &record->hz);
+	case 'e': return add_event(args, value);
+	case 'p': return parse_pids(args, value);
+	case 'a': record->system_wide = true; return true;
+	case 'C': record->cpus = value; return true;
+	case 'm': record->pages = value; return true;
+	case 'o': record->output = value; return true;
+	case 'n': record->dry_run = true; return true;
+	case 'q': record->quiet = true; return true;
+	case 'g': return true;
+	case OPT_CALL_GRAPH: return parse_call_graph(record, value);
+	case OPT_NO_PROBE: record->probe = false; return true;
+	default: return parse_number(&value, 10000, "", &record->max_cost_percent);
+	}
+}
+
+/* 0 to go on, else the exit status plus one. */
+static int parse(struct arguments *args, int argc, char **argv)
+{
+	struct gj_record_options *record = &args->record;
+	int c, which = 0;
+
+	/* '+': what follows the command is the command's. */
+	while ((c = getopt_long(argc, argv, "+F:ge:p:aC:m:o:nqh", options, &which)) != -1) {
+		if (c == 'h') {
+			fputs(help, stdout);
+			return 1;
+		}
+		if (c == '?') {
+			fputs("see gojitter record --help\n", stderr);
+			return GJ_EXIT_USAGE + 1;
+		}
+		if (!take_option(args, c, optarg)) {
+			if (c < 256)
+				return gj_cmd_usage("record", "-%c %s: not understood", c, optarg) + 1;
+			return gj_cmd_usage("record", "--%s %s: not understood", options[which].name,
+					    optarg) + 1;
+		}
+	}
+	if (optind < argc)
+		record->command = argv + optind;
+	/* As with perf, processors alone mean everything on them. */
+	record->system_wide |= record->cpus && !record->pid_cnt;
+	if (record->pid_cnt && record->system_wide)
+		return gj_cmd_usage("record", "-p and -a exclude each other") + 1;
+	if (!record->command && !record->pid_cnt && !record->system_wide)
+		return gj_cmd_usage("record", "nothing to record; give -p PID, -a or a command") + 1;
+	return 0;
+}
+
+int gj_cmd_record(int argc, char **argv)
+{
+	const char *perf = getenv("PERF");
+	struct arguments args = {
+		.record = {
+			.perf = perf && *perf ? perf : "perf",
+			.output = "perf.data",
+			.hz = 999,
+			.dump_bytes = 8192,
+			.pages = "8M",
+			.probe = true,
+			.max_cost_percent = 20,
+			.say = say,
+		},
+	};
+	struct gj_diag diag = { 0 };
+	int err, status = parse(&args, argc, argv);
+
+	if (status)
+		return status - 1;
+	args.record.events = args.events;
+	args.record.pids = args.pids;
+	if (args.record.quiet)
+		args.record.say = say_nothing;
+	err = gj_record_run(&args.record, &status, &diag);
+	if (err)
+		return gj_cmd_fail_diag(err, &diag);
+	if (status == 127)
+		return gj_cmd_fail("%s: there is no such program; install linux-perf or name one with PERF=PATH",
+				   args.record.perf);
+	return status;
+}

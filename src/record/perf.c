@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The perf record that does the recording: its arguments, and its start and
+ * control (perf-record(1), --control).
+ *
+ * Every event gets its own frequency or period: a global -F would turn the
+ * probe into a sampled one and lose most switches.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "record/record.h"
+
+/* Arguments, NUL-terminated one behind the other in one buffer. */
+struct arguments {
+	struct gj_buf text;
+	unsigned int cnt;
+};
+
+static void add(struct arguments *args, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct arguments *args, const char *fmt, ...)
+{
+	char text[8192];
+	va_list list;
+
+	va_start(list, fmt);
+	vsnprintf(text, sizeof(text), fmt, list);
+	va_end(list);
+	gj_buf_add(&args->text, text, strlen(text) + 1);
+	args->cnt++;
+}
+
+/* Hardware counters are missing in many virtual machines. */
+static bool has_cycles(void)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_HARDWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_HW_CPU_CYCLES,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (fd >= 0)
+		close((int)fd);
+	return fd >= 0;
+}
+
+/* One event to sample: named tracepoints and events with terms of their own stay as they are. */
+static void add_event(struct arguments *args, const char *event, unsigned int hz)
+{
+	const char *modifier = strchr(event, ':');
+	size_t name_cnt = modifier ? (size_t)(modifier - event) : strlen(event);
+
+	add(args, "-e");
+	if (strchr(event, '/') || (modifier && strspn(modifier + 1, "ukhIGHpPSDWeb") !=
+						       strlen(modifier + 1)))
+		add(args, "%s", event);
+	else
+		add(args, "%.*s/freq=%u,name=%s/%s", (int)name_cnt, event, hz, event,
+		    modifier ? modifier + 1 : "");
+}
+
+static void add_events(struct arguments *args, const struct gj_record_options *options,
+		       const struct gj_binaries *binaries)
+{
+	for (unsigned int i = 0; i < options->event_cnt; i++)
+		add_event(args, options->events[i], options->hz);
+	if (!options->event_cnt)
+		add_event(args, has_cycles() ? "cycles" : "cpu-clock", options->hz);
+	for (unsigned int i = 0; i < binaries->cnt; i++) {
+		if (!binaries->list[i].event[0])
+			continue;
+		add(args, "-e");
+		add(args, GJ_UPROBE_GROUP ":%s/call-graph=no/", binaries->list[i].event);
+	}
+}
+
+static void add_targets(struct arguments *args, const struct gj_record_options *options)
+{
+	struct gj_buf pids = { 0 };
+
+	if (options->system_wide)
+		add(args, "-a");
+	if (options->cpus) {
+		add(args, "-C");
+		add(args, "%s", options->cpus);
+	}
+	for (unsigned int i = 0; i < options->pid_cnt; i++)
+		gj_buf_fmt(&pids, "%s%u", i ? "," : "", options->pids[i]);
+	if (pids.size_bytes) {
+		add(args, "-p");
+		add(args, "%.*s", (int)pids.size_bytes, pids.data);
+	}
+	gj_buf_deinit(&pids);
+	if (options->command) {
+		add(args, "--");
+		for (char *const *word = options->command; *word; word++)
+			gj_buf_add(&args->text, *word, strlen(*word) + 1), args->cnt++;
+	}
+}
+
+/* @control, @ack: descriptors perf inherits; -1 without control. */
+static void add_all(struct arguments *args, const struct gj_record_options *options,
+		    const struct gj_binaries *binaries, int control, int ack)
+{
+	add(args, "%s", options->perf);
+	add(args, "record");
+	if (options->quiet)
+		add(args, "-q");
+	add(args, "-k");
+	add(args, "CLOCK_MONOTONIC");
+	add(args, "-m");
+	add(args, "%s", options->pages);
+	add(args, "-o");
+	add(args, "%s", options->output);
+	/* Tells which buffer lost what (src/sample/perf_gaps.c). */
+	add(args, "--sample-cpu");
+	add(args, "--call-graph");
+	if (options->call_graph == GJ_CALL_GRAPH_DWARF)
+		add(args, "dwarf,%u", options->dump_bytes);
+	else
+		add(args, "fp");
+	/* In dwarf mode perf records all registers. */
+	if (options->call_graph != GJ_CALL_GRAPH_DWARF)
+		add(args, "--user-regs=r14,sp,bp,ip");
+	if (control >= 0) {
+		add(args, "-D");
+		add(args, "-1");
+		add(args, "--control=fd:%d,%d", control, ack);
+	}
+	add_events(args, options, binaries);
+	add_targets(args, options);
+}
+
+static void add_quoted(const char *word, struct gj_buf *out)
+{
+	if (*word && !word[strcspn(word, " \t\n'\"\\$`;&|<>()*?[]{}~#!")]) {
+		gj_buf_str(out, word);
+		return;
+	}
+	gj_buf_chr(out, '\'');
+	for (; *word; word++) {
+		if (*word == '\'')
+			gj_buf_str(out, "'\\''");
+		else
+			gj_buf_chr(out, *word);
+	}
+	gj_buf_chr(out, '\'');
+}
+
+void gj_perf_show(const struct gj_record_options *options, const struct gj_binaries *binaries,
+		  bool deferred, struct gj_buf *out)
+{
+	struct arguments args = { 0 };
+	const char *at;
+
+	add_all(&args, options, binaries, deferred ? 3 : -1, 4);
+	at = args.text.data;
+	for (unsigned int i = 0; i < args.cnt && !args.text.failed; i++) {
+		if (i)
+			gj_buf_chr(out, ' ');
+		add_quoted(at, out);
+		at += strlen(at) + 1;
+	}
+	gj_buf_deinit(&args.text);
+}
+
+/*
+ * With a group of its own perf does not see what the terminal sends to ours, so
+ * that we can end it in our time; the command that is recorded stays in ours.
+ */
+static _Noreturn void become_perf(struct arguments *args, bool own_group)
+{
+	char **argv = calloc(args->cnt + 1, sizeof(*argv));
+	char *at = args->text.data;
+
+	if (!argv)
+		_exit(127);
+	for (unsigned int i = 0; i < args->cnt; i++) {
+		argv[i] = at;
+		at += strlen(at) + 1;
+	}
+	/* Whatever becomes of us, perf writes its file to the end. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	if (own_group)
+		setpgid(0, 0);
+	execvp(argv[0], argv);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+static void close_pair(const int fds[2])
+{
+	if (fds[0] >= 0)
+		close(fds[0]);
+	if (fds[1] >= 0)
+		close(fds[1]);
+}
+
+int gj_perf_start(const struct gj_record_options *options, const struct gj_binaries *binaries,
+		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag)
+{
+	int control[2] = { -1, -1 }, ack[2] = { -1, -1 };
+	struct arguments args = { 0 };
+	pid_t pid = -1;
+	int err = 0;
+
+	/*
+	 * perf inherits its ends and our writing end, too: perf 6.1 gives up
+	 * without finishing its file when that pipe is hung up, as it would be
+	 * when we are killed.
+	 */
+	if (deferred && (pipe(control) || pipe(ack) || fcntl(ack[0], F_SETFD, FD_CLOEXEC)))
+		err = -errno;
+	add_all(&args, options, binaries, control[0], ack[1]);
+	if (!err && args.text.failed)
+		err = -ENOMEM;
+	if (!err) {
+		pid = fork();
+		if (!pid)
+			become_perf(&args, deferred);
+		err = pid < 0 ? -errno : 0;
+	}
+	gj_buf_deinit(&args.text);
+	if (err) {
+		close_pair(control);
+		close_pair(ack);
+		return gj_diag_set(diag, err, "perf cannot be started: %s", strerror(-err));
+	}
+	if (deferred) {
+		close(control[0]);
+		close(ack[1]);
+	}
+	*run_out = (struct gj_perf_run){ pid, control[1], ack[0] };
+	return 0;
+}
+
+int gj_perf_enable(struct gj_perf_run *run)
+{
+	static const char command[] = "enable\n";
+	char answer[16];
+	ssize_t got;
+
+	if (write(run->control_fd, command, sizeof(command) - 1) != sizeof(command) - 1)
+		return -EPIPE;
+	do
+		got = read(run->ack_fd, answer, sizeof(answer));
+	while (got < 0 && errno == EINTR);
+	return got > 0 ? 0 : -EPIPE;
+}

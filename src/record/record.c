@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * One recording from start to end: targets, probes and their price, perf,
+ * snapshots, and everything put back.
+ */
+#include "record/record.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define COUNT_WINDOW_NS 200000000ull /* in which the probe's hits are counted beforehand */
+#define MIN_ROUND_NS 200000000ull    /* between snapshots where there is no probe */
+#define ROUND_SHARE 100              /* and at least this many times what a round takes */
+
+struct recording {
+	const struct gj_record_options *options;
+	struct gj_binaries binaries;
+	struct gj_watch *watch;
+	struct gj_perf_run run;
+	bool probed;  /* events are defined and will be recorded */
+	bool command_only; /* the command is what is recorded, not just the timer */
+};
+
+static void say(const struct recording *recording, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(const struct recording *recording, const char *fmt, ...)
+{
+	char line[GJ_DIAG_BYTES];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	recording->options->say(line);
+}
+
+/* What a failure to look at one target means: a line, not the end. */
+static int add_process(void *data, uint32_t pid)
+{
+	struct recording *recording = data;
+	struct gj_diag diag = { 0 };
+
+	if (gj_binaries_add_process(&recording->binaries, pid, &diag) && diag.err &&
+	    diag.err != -ENOENT && diag.err != -EACCES)
+		recording->options->say(diag.text);
+	return 0;
+}
+
+static int add_named_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
+{
+	struct gj_diag why = { 0 };
+	int err = gj_binaries_add_process(&recording->binaries, pid, &why);
+
+	if (kill((pid_t)pid, 0) && errno == ESRCH)
+		return gj_diag_set(diag, -ESRCH, "there is no process %u", pid);
+	if (err && why.err)
+		recording->options->say(why.text);
+	else if (err)
+		say(recording, "process %u is no Go program; it is recorded as perf would", pid);
+	return 0;
+}
+
+/* The file execvp would run. */
+static bool find_program(const char *name, char path_out[4096])
+{
+	const char *at = getenv("PATH");
+
+	if (strchr(name, '/')) {
+		snprintf(path_out, 4096, "%s", name);
+		return !access(path_out, X_OK);
+	}
+	for (at = at ? at : "/usr/bin:/bin"; *at; at += strcspn(at, ":") + (at[strcspn(at, ":")] == ':')) {
+		struct stat st;
+
+		snprintf(path_out, 4096, "%.*s/%s", (int)strcspn(at, ":"), at, name);
+		if (!access(path_out, X_OK) && !stat(path_out, &st) && S_ISREG(st.st_mode))
+			return true;
+	}
+	return false;
+}
+
+static int add_command(struct recording *recording, struct gj_diag *diag)
+{
+	const char *name = recording->options->command[0];
+	struct gj_diag why = { 0 };
+	char path[4096];
+
+	if (!find_program(name, path))
+		return gj_diag_set(diag, -ENOENT, "%s: there is no such program", name);
+	if (!gj_binaries_add_file(&recording->binaries, path, &why))
+		return 0;
+	if (why.err)
+		recording->options->say(why.text);
+	else
+		say(recording,
+		    "%s is no Go program; of Go programs it starts, goroutines are known only as far as snapshots show (start them first and use -p or -a to have all)",
+		    name);
+	return 0;
+}
+
+static int find_targets(struct recording *recording, struct gj_diag *diag)
+{
+	const struct gj_record_options *options = recording->options;
+
+	if (recording->command_only)
+		return add_command(recording, diag);
+	for (unsigned int i = 0; i < options->pid_cnt; i++) {
+		int err = add_named_process(recording, options->pids[i], diag);
+
+		if (err)
+			return err;
+	}
+	return options->system_wide ? gj_each_process(add_process, recording) : 0;
+}
+
+/* Hits a second of all events together; false when they cannot be counted. */
+static bool count_rate(const struct recording *recording, double *rate_out)
+{
+	uint64_t *ids = calloc(recording->binaries.cnt + 1, sizeof(*ids)), hits = 0;
+	unsigned int cnt = 0;
+	bool counted;
+
+	if (!ids)
+		return false;
+	for (unsigned int i = 0; i < recording->binaries.cnt; i++)
+		if (recording->binaries.list[i].event[0] &&
+		    !gj_uprobe_event_id(recording->binaries.list[i].event, &ids[cnt], NULL))
+			cnt++;
+	counted = cnt && !gj_uprobe_count(ids, cnt, COUNT_WINDOW_NS, &hits);
+	free(ids);
+	*rate_out = (double)hits * 1e9 / (double)COUNT_WINDOW_NS;
+	return counted;
+}
+
+static void say_probes(const struct recording *recording)
+{
+	for (unsigned int i = 0; i < recording->binaries.cnt; i++) {
+		const struct gj_binary *binary = &recording->binaries.list[i];
+
+		if (!binary->is_planned)
+			continue;
+		say(recording, "probe on runtime.execute+%llu (%s%s) of %s (%s)",
+		    (unsigned long long)(binary->plan.va - binary->plan.entry_va),
+		    binary->plan.insn, binary->plan.is_emulated ? "" : ", single-stepped",
+		    binary->label, gj_gotab_info(binary->gotab)->go_version);
+	}
+}
+
+static void drop_events(struct recording *recording)
+{
+	for (unsigned int i = 0; i < recording->binaries.cnt; i++) {
+		struct gj_binary *binary = &recording->binaries.list[i];
+
+		if (binary->event[0])
+			gj_uprobe_remove(binary->event, NULL);
+		binary->event[0] = '\0';
+	}
+	recording->probed = false;
+}
+
+/* Says what the probes will cost, and goes without them when that is too much. */
+static void weigh_probes(struct recording *recording)
+{
+	uint64_t cost_ns = 0;
+	double rate, percent;
+
+	/* A few times what the bare trap takes: the record is written, too (docs/recording.md). */
+	if (!gj_probe_cost_ns(&cost_ns))
+		cost_ns *= 2;
+	say_probes(recording);
+	if (cost_ns)
+		say(recording, "each goroutine switch takes about %.1f us longer and writes 100 bytes",
+		    (double)cost_ns / 1000);
+	if (recording->command_only || !count_rate(recording, &rate))
+		return;
+	percent = rate * (double)cost_ns / 1e7;
+	say(recording, "%.0f goroutine switches a second now: the probe takes %.1f %% of one processor and writes %.1f MB a second",
+	    rate, percent, rate * 100 / 1e6);
+	if (percent <= recording->options->max_cost_percent)
+		return;
+	say(recording,
+	    "that is above --max-cost=%u: going on without the probe; goroutines are known as far as snapshots show",
+	    recording->options->max_cost_percent);
+	drop_events(recording);
+}
+
+static bool is_any_planned(const struct gj_binaries *binaries)
+{
+	for (unsigned int i = 0; i < binaries->cnt; i++)
+		if (binaries->list[i].is_planned)
+			return true;
+	return false;
+}
+
+static void set_probes(struct recording *recording)
+{
+	struct gj_diag diag = { 0 };
+	unsigned int removed, kept;
+	int err;
+
+	if (!recording->options->probe || !is_any_planned(&recording->binaries))
+		return;
+	/* A thread's switch on another processor would be missed, and its goroutine be taken for the last. */
+	if (recording->options->cpus) {
+		say(recording,
+		    "-C: no probe, since it must see all processors; goroutines are known as far as snapshots show");
+		return;
+	}
+	if (!gj_uprobes_clean(&removed, &kept, NULL) && removed)
+		say(recording, "removed %u probes that a killed recording had left", removed);
+	err = gj_uprobes_allowed(&diag);
+	if (!err)
+		err = gj_binaries_define(&recording->binaries, &diag);
+	if (err) {
+		drop_events(recording);
+		recording->options->say(diag.text);
+		say(recording,
+		    "going on without the probe; goroutines are known as far as snapshots show");
+		return;
+	}
+	recording->probed = true;
+	weigh_probes(recording);
+}
+
+static int watch_process(void *data, uint32_t pid)
+{
+	struct recording *recording = data;
+
+	/* Not perf's own. */
+	return (pid_t)pid == recording->run.pid ? 0 : gj_watch_add(recording->watch, pid);
+}
+
+static void watch_targets(struct recording *recording)
+{
+	const struct gj_record_options *options = recording->options;
+
+	for (unsigned int i = 0; i < options->pid_cnt; i++)
+		gj_watch_add(recording->watch, options->pids[i]);
+	if (options->system_wide)
+		gj_each_process(watch_process, recording);
+	if (recording->command_only)
+		gj_each_descendant((uint32_t)recording->run.pid, watch_process, recording);
+}
+
+static volatile sig_atomic_t stop_signal;
+
+static void note_signal(int number)
+{
+	stop_signal = number;
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action = { .sa_handler = note_signal };
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		sigaction(numbers[i], &action, NULL);
+	/* perf may be gone when it is spoken to. */
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static void nap(uint64_t ns)
+{
+	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+
+	nanosleep(&ts, NULL);
+}
+
+/* Waits for perf's end, passing on a request to stop; snapshots meanwhile where there is no probe. */
+static int wait_for_perf(struct recording *recording)
+{
+	uint64_t since_round_ns = 0, step_ns = 20000000;
+	bool told = false;
+	int status;
+
+	while (waitpid(recording->run.pid, &status, WNOHANG) == 0) {
+		uint64_t round_ns = ROUND_SHARE * gj_watch_cost_ns(recording->watch);
+
+		if (stop_signal && !told) {
+			kill(recording->run.pid, SIGINT);
+			told = true;
+		}
+		nap(step_ns);
+		since_round_ns += step_ns;
+		if (recording->probed || told ||
+		    since_round_ns < (round_ns > MIN_ROUND_NS ? round_ns : MIN_ROUND_NS))
+			continue;
+		watch_targets(recording);
+		gj_watch_snapshot(recording->watch, 0);
+		since_round_ns = 0;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/*
+ * From the moment switches are recorded on, who runs where is known; what ran
+ * just before is what bore the same id in a snapshot before that and in this.
+ */
+static void begin(struct recording *recording)
+{
+	uint64_t seen;
+
+	gj_watch_snapshot(recording->watch, 0);
+	if (gj_perf_enable(&recording->run))
+		return; /* perf ended; its status tells */
+	seen = gj_watch_snapshot(recording->watch, recording->probed ? GJ_TRAIL_PROBED : 0);
+	say(recording, "recording; %llu goroutines now", (unsigned long long)seen);
+}
+
+static int run_perf(struct recording *recording, int *exit_status_out, struct gj_diag *diag)
+{
+	bool deferred = !recording->command_only;
+	int err;
+
+	/* Before perf runs: looking at every process takes a while. */
+	if (deferred)
+		watch_targets(recording);
+	err = gj_perf_start(recording->options, &recording->binaries, deferred, &recording->run,
+			    diag);
+	if (err)
+		return err;
+	if (deferred)
+		begin(recording);
+	*exit_status_out = wait_for_perf(recording);
+	/* perf ends itself by the signal that ended it when all went well. */
+	if (*exit_status_out == 128 + SIGINT || *exit_status_out == 128 + SIGTERM)
+		*exit_status_out = 0;
+	else if (deferred && *exit_status_out >= 128)
+		say(recording, "perf ended with status %d; what it says of that stands above",
+		    *exit_status_out);
+	gj_watch_snapshot(recording->watch, 0);
+	return 0;
+}
+
+static int write_trailer(struct recording *recording, struct gj_diag *diag)
+{
+	struct stat st;
+
+	if (!strcmp(recording->options->output, "-"))
+		return 0;
+	if (stat(recording->options->output, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+		return 0;
+	return gj_watch_write(recording->watch, recording->options->output, diag);
+}
+
+/* What would be done; nothing is defined, so the probe's event is not in perf's arguments. */
+static int show(const struct recording *recording)
+{
+	struct gj_buf line = { 0 };
+
+	if (recording->options->probe)
+		say_probes(recording);
+	gj_perf_show(recording->options, &recording->binaries, false, &line);
+	gj_buf_chr(&line, '\0');
+	if (!line.failed)
+		recording->options->say(line.data);
+	gj_buf_deinit(&line);
+	return 0;
+}
+
+static int record(struct recording *recording, int *exit_status_out, struct gj_diag *diag)
+{
+	int err = find_targets(recording, diag);
+
+	if (err)
+		return err;
+	if (recording->options->dry_run)
+		return show(recording);
+	set_probes(recording);
+	err = run_perf(recording, exit_status_out, diag);
+	return err ? err : write_trailer(recording, diag);
+}
+
+int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
+		  struct gj_diag *diag)
+{
+	struct recording recording = {
+		.options = options,
+		.command_only = options->command && !options->pid_cnt && !options->system_wide,
+	};
+	int err;
+
+	*exit_status_out = 0;
+	recording.watch = gj_watch_new(options->say);
+	if (!recording.watch)
+		return gj_diag_set(diag, -ENOMEM, "out of memory");
+	catch_signals();
+	err = record(&recording, exit_status_out, diag);
+	gj_binaries_deinit(&recording.binaries);
+	gj_watch_free(recording.watch);
+	return err;
+}

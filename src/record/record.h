@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Recording with perf so that goroutines are known afterwards: finds the Go
+ * programs, puts a probe on runtime.execute of each, runs `perf record`, and
+ * leaves snapshots of their goroutines behind the samples.
+ *
+ * What it makes is an ordinary perf.data file (docs/recording.md).
+ */
+#ifndef GJ_RECORD_H
+#define GJ_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "elf/elf.h"
+#include "goroutine/goroutine.h"
+#include "probe/probe.h"
+
+enum gj_call_graph { GJ_CALL_GRAPH_FP, GJ_CALL_GRAPH_DWARF };
+
+struct gj_record_options {
+	const char *perf;         /* program to run; found on PATH */
+	const char *output;       /* file, or "-" for a pipe on standard output */
+	unsigned int hz;          /* samples a second and event */
+	enum gj_call_graph call_graph;
+	unsigned int dump_bytes;  /* of the user stack, for GJ_CALL_GRAPH_DWARF */
+	const char *const *events; /* perf's notation; none: cycles, or cpu-clock without counters */
+	unsigned int event_cnt;
+	const uint32_t *pids;
+	unsigned int pid_cnt;
+	bool system_wide;
+	const char *cpus;         /* perf's -C, NULL: all */
+	const char *pages;        /* perf's -m */
+	bool probe;               /* false: registers and snapshots only */
+	unsigned int max_cost_percent; /* of one processor; above it no probe is set */
+	bool dry_run, quiet;
+	char *const *command;     /* NULL-terminated; NULL: none */
+	/* One line without newline; what is done, what it costs, what cannot be known. */
+	void (*say)(const char *line);
+};
+
+/*
+ * gj_record_run - record until the command ends, the targets end, or a signal
+ * asks for the end
+ * @exit_status_out: perf's own exit status
+ *
+ * Returns 0 or a negative errno with @diag. Probes are removed on every way
+ * out but SIGKILL; then the next run removes them.
+ */
+int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
+		  struct gj_diag *diag);
+
+/* --- shared by the files of src/record only --- */
+
+/* One Go binary that is to be probed. */
+struct gj_binary {
+	dev_t dev;
+	ino_t ino;
+	char *label;              /* for people: path as its process sees it; owned */
+	char *path;               /* for the kernel: where this process reaches it; owned */
+	int fd;                   /* keeps /proc/self/fd paths alive; -1 */
+	struct gj_image *image;
+	struct gj_gotab *gotab;
+	struct gj_goffsets offsets;
+	struct gj_probe_plan plan;
+	bool is_planned;          /* offsets and plan hold */
+	char event[GJ_UPROBE_NAME_BYTES]; /* "" while no event is defined */
+};
+
+struct gj_binaries {
+	struct gj_binary *list; /* owned */
+	unsigned int cnt;
+};
+
+/* Adds what must be known of the file; -ENOENT with no @diag when it is no Go program. */
+int gj_binaries_add_file(struct gj_binaries *binaries, const char *path, struct gj_diag *diag);
+int gj_binaries_add_process(struct gj_binaries *binaries, uint32_t pid, struct gj_diag *diag);
+void gj_binaries_deinit(struct gj_binaries *binaries); /* removes their events too */
+/* Defines the events of all planned binaries; 0 or the first failure. */
+int gj_binaries_define(struct gj_binaries *binaries, struct gj_diag *diag);
+
+/* Go processes whose goroutines are looked at. */
+struct gj_watch;
+
+struct gj_watch *gj_watch_new(void (*say)(const char *line)); /* NULL: out of memory */
+void gj_watch_free(struct gj_watch *watch);
+/* Looks at @pid from now on if it is a Go program; says why when it is one that cannot be read. */
+int gj_watch_add(struct gj_watch *watch, uint32_t pid);
+/* A snapshot of every process still there. @flags: GJ_TRAIL_*. Returns goroutines seen. */
+uint64_t gj_watch_snapshot(struct gj_watch *watch, uint32_t flags);
+/* What one round of snapshots took last time, in ns. */
+uint64_t gj_watch_cost_ns(const struct gj_watch *watch);
+/* Appends the snapshots and their footer behind the file; nothing when there are none. */
+int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *diag);
+
+/* A perf record under way. */
+struct gj_perf_run {
+	pid_t pid;
+	int control_fd, ack_fd; /* -1: not asked for */
+};
+
+/* Starts perf, with events off until gj_perf_enable when @deferred. */
+int gj_perf_start(const struct gj_record_options *options, const struct gj_binaries *binaries,
+		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag);
+/* 0 once events are on; -EPIPE when perf ended instead. */
+int gj_perf_enable(struct gj_perf_run *run);
+/* The command that gj_perf_start runs, as a shell would take it. */
+void gj_perf_show(const struct gj_record_options *options, const struct gj_binaries *binaries,
+		  bool deferred, struct gj_buf *out);
+
+/* Calls @add with every process (threads left out); stops at its first non-zero result. */
+int gj_each_process(int (*add)(void *data, uint32_t pid), void *data);
+/* The same with @pid's descendants. */
+int gj_each_descendant(uint32_t pid, int (*add)(void *data, uint32_t pid), void *data);
+
+#endif
