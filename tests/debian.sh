@@ -1,15 +1,19 @@
 #!/bin/sh
 # Fetches packages of any Debian suite and unpacks them into a directory of our own.
 #
-#   tests/debian.sh SUITE DEST PACKAGE...
+#   tests/debian.sh [--closure] SUITE[,SUITE...] DEST PACKAGE[/SUITE]...
 #
+# With --closure everything the packages depend on comes too, so that DEST/usr
+# can stand in for the machine's own.
 # apt runs on a private sources list, state and cache below $GJ_CACHE, so the
 # machine's own apt configuration and package database stay untouched. The
 # archive's address and keyring are those the machine already uses. Exit
 # status 0 when every package stands unpacked in DEST.
 set -eu
 
-[ $# -ge 3 ] || { echo "usage: $0 SUITE DEST PACKAGE..." >&2; exit 2; }
+closure=
+[ "${1:-}" != --closure ] || { closure=yes; shift; }
+[ $# -ge 3 ] || { echo "usage: $0 [--closure] SUITE[,SUITE...] DEST PACKAGE..." >&2; exit 2; }
 suite=$1 dest=$2
 shift 2
 cache=${GJ_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gojitter}
@@ -30,7 +34,9 @@ uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
 mkdir -p "$state/lists/partial" "$state/archives/partial" "$dest"
 exec 9>"$state/lock"
 flock 9
-printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite" >"$state/sources.list"
+for one in $(echo "$suite" | tr , ' '); do
+	printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$one"
+done >"$state/sources.list"
 : >"$state/status"
 
 private_apt()
@@ -49,7 +55,17 @@ if [ -z "$(find "$state/lists" -maxdepth 1 -name '*Packages*' -mtime -1 2>/dev/n
 fi
 work=$(mktemp -d "$state/get.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-(cd "$work" && private_apt download "$@" >get.log 2>&1) || { cat "$work/get.log" >&2; exit 1; }
+fetch()
+{
+	if [ -n "$closure" ]; then
+		private_apt -o Dir::Cache::archives="$work" -y --download-only \
+			--no-install-recommends install "$@"
+	else
+		private_apt download "$@"
+	fi
+}
+mkdir "$work/partial"
+(cd "$work" && fetch "$@" >get.log 2>&1) || { cat "$work/get.log" >&2; exit 1; }
 for deb in "$work"/*.deb; do
 	dpkg -x "$deb" "$dest"
 	echo "$(basename "$deb")" >>"$dest/.packages"
