@@ -10,3 +10,26 @@ $(O)/gojitter.so: $(DLFILTER_OBJS) $(O)/libgojitter.a plugins/perf/dlfilter.map
 		-o $@ $(DLFILTER_OBJS) $(O)/libgojitter.a $(LDLIBS)
 
 PLUGINS := $(O)/gojitter.so
+
+# The other ways into the plugin. $(O)/ is their home: each finds the others
+# beside itself. $(O)/bin/perf is the front that takes -s gojitter.so, and
+# $(O)/exec-path an exec path for PERF_EXEC_PATH with perf's own parts and ours.
+FRONT_OBJS := $(O)/obj/plugins/perf/ways/front.o $(O)/obj/plugins/perf/ways/script_args.o
+WAYS := perf-gojitter gojitter-record gojitter-report gojitter.py
+
+$(O)/bin/perf: $(FRONT_OBJS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -o $@ $(FRONT_OBJS)
+
+$(WAYS:%=$(O)/%): $(O)/%: plugins/perf/ways/%
+	$(call say,COPY,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)cp -p $< $@
+
+$(O)/obj/exec-path.stamp: plugins/perf/ways/exec-path.sh
+	$(call say,LINKS,$(O)/exec-path)
+	$(Q)rm -rf $(O)/exec-path && mkdir -p $(@D)
+	$(Q)$< $(O) $(O)/exec-path "$$(perf --exec-path 2>/dev/null)" && touch $@
+
+PLUGINS += $(O)/bin/perf $(WAYS:%=$(O)/%) $(O)/obj/exec-path.stamp

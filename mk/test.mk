@@ -47,6 +47,14 @@ LONG_SCRIPTS :=
 LONG_SCRIPTS += \
 	tests/sym/matrix-full.sh
 
+# The ways into the perf plugin, and putting it all in place.
+CHECK_SCRIPTS += \
+	tests/perf/front.sh \
+	tests/perf/ways.sh
+
+LONG_SCRIPTS += \
+	tests/perf/ways-newest.sh
+
 BENCH_SCRIPTS :=
 
 BENCH_SCRIPTS += \

@@ -72,7 +72,7 @@ case $version in
 	set -- bookworm linux-perf
 	;;
 6.12) set -- bookworm-backports linux-perf ;;
-7.3) set -- trixie,trixie-backports linux-perf/trixie-backports bash dash coreutils sed grep mawk util-linux ;;
+7.3) set -- trixie,trixie-backports linux-perf/trixie-backports bash dash coreutils sed grep mawk mount util-linux ;;
 *) echo "$0: there is no perf '$version' here; there are 6.1, 6.12 and 7.3" >&2; exit 2 ;;
 esac
 
