@@ -1,2 +1,64 @@
 # SPDX-License-Identifier: GPL-2.0
-# make install: where each part goes.
+# make install: where each part goes. DESTDIR is put in front of all of it and
+# is in none of the links, which are relative.
+
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+libexecdir ?= $(prefix)/libexec
+mandir ?= $(prefix)/share/man
+docdir ?= $(prefix)/share/doc/gojitter
+# Where perf looks for dlfilters, scripts and subcommands of others. It gets
+# links only; empty, or a directory that is not there, is left out.
+perfexecdir ?= $(shell perf --exec-path 2>/dev/null)
+
+# The plugin and the ways to it stand together, as in $(O)/: each finds the
+# others beside itself.
+home = $(libexecdir)/gojitter
+PERF_LINKS := perf-gojitter dlfilters/gojitter.so scripts/python/gojitter.py \
+	scripts/python/bin/gojitter-record scripts/python/bin/gojitter-report
+MAN_PAGES := $(wildcard man/*.1 man/*.7)
+DOCS := $(wildcard README.md LICENSE docs/*.md)
+CONTRIB := $(wildcard contrib/*)
+man_path = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
+
+INSTALL := install -D
+.PHONY: uninstall install-command install-library install-perf install-docs
+
+install: all install-command install-library install-perf install-docs
+	@echo "perf script -s gojitter.so: put the front before perf with PATH=$(home)/bin:\$$PATH"
+
+install-command: all
+	$(Q)$(INSTALL) -m 755 $(O)/gojitter $(DESTDIR)$(bindir)/gojitter
+
+install-library: all
+	$(Q)$(INSTALL) -m 755 $(O)/libgojitter.so $(DESTDIR)$(libdir)/libgojitter.so.$(VERSION)
+	$(Q)ln -sf libgojitter.so.$(VERSION) $(DESTDIR)$(libdir)/libgojitter.so.0
+	$(Q)ln -sf libgojitter.so.0 $(DESTDIR)$(libdir)/libgojitter.so
+	$(Q)$(INSTALL) -m 644 include/gojitter.h $(DESTDIR)$(includedir)/gojitter.h
+
+install-perf: install-command
+	$(Q)$(INSTALL) -m 755 $(O)/gojitter.so $(DESTDIR)$(home)/gojitter.so
+	$(Q)$(INSTALL) -m 755 $(O)/bin/perf $(DESTDIR)$(home)/bin/perf
+	$(Q)for way in $(WAYS); do \
+		$(INSTALL) -m $$(stat -c %a $(O)/$$way) $(O)/$$way $(DESTDIR)$(home)/$$way || exit 1; done
+	$(Q)ln -srf $(DESTDIR)$(bindir)/gojitter $(DESTDIR)$(home)/gojitter
+	$(Q)ln -srf $(DESTDIR)$(home)/perf-gojitter $(DESTDIR)$(bindir)/perf-gojitter
+	$(Q)if [ -n "$(perfexecdir)" ] && [ -d "$(perfexecdir)" ]; then \
+		plugins/perf/ways/exec-path.sh $(DESTDIR)$(home) $(DESTDIR)$(perfexecdir); \
+	else \
+		echo "no perf found: --dlfilter gojitter.so and perf script report gojitter need perfexecdir=DIR, what 'perf --exec-path' prints"; \
+	fi
+
+install-docs:
+	$(Q)$(foreach page,$(MAN_PAGES),$(INSTALL) -m 644 $(page) $(DESTDIR)$(call man_path,$(page)) &&) :
+	$(Q)$(foreach doc,$(DOCS) $(CONTRIB),$(INSTALL) -m 644 $(doc) $(DESTDIR)$(docdir)/$(doc:docs/%=%) &&) :
+
+# What install made, and the directories that are then empty and only ours.
+uninstall:
+	$(Q)rm -f $(DESTDIR)$(bindir)/gojitter $(DESTDIR)$(bindir)/perf-gojitter
+	$(Q)rm -f $(DESTDIR)$(libdir)/libgojitter.so $(DESTDIR)$(libdir)/libgojitter.so.0 \
+		$(DESTDIR)$(libdir)/libgojitter.so.$(VERSION) $(DESTDIR)$(includedir)/gojitter.h
+	$(Q)rm -rf $(DESTDIR)$(home) $(DESTDIR)$(docdir)
+	$(Q)rm -f $(foreach page,$(MAN_PAGES),$(DESTDIR)$(call man_path,$(page)))
+	$(Q)[ -z "$(perfexecdir)" ] || rm -f $(PERF_LINKS:%=$(DESTDIR)$(perfexecdir)/%)

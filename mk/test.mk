@@ -50,7 +50,8 @@ LONG_SCRIPTS += \
 # The ways into the perf plugin, and putting it all in place.
 CHECK_SCRIPTS += \
 	tests/perf/front.sh \
-	tests/perf/ways.sh
+	tests/perf/ways.sh \
+	tests/perf/install.sh
 
 LONG_SCRIPTS += \
 	tests/perf/ways-newest.sh

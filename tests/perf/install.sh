@@ -1,0 +1,100 @@
+#!/bin/sh
+# make install and make uninstall: into a DESTDIR, and below a prefix of its own
+# from which every way to the plugin is then used. The perf there has an exec
+# path made of links to its own, so nothing of the machine's is written to.
+. tests/tap.sh
+
+tests=$PWD/tests
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+program=$(tests/fixtures/build.sh 1.22 whirl nosym+strip) || { tap_fail "builds"; tap_done; }
+twin=$(tests/fixtures/build.sh 1.22 whirl exe) || { tap_fail "builds"; tap_done; }
+nm=$(tests/fixtures/gotool.sh nm) || { tap_fail "builds go tool nm"; tap_done; }
+"$nm" "$twin" | awk '$2 == "T" || $2 == "t" { print $3 }' | LC_ALL=C sort -u >"$work/nm"
+unset PERF PERF_EXEC_PATH DESTDIR MAKEFLAGS MAKELEVEL
+
+. tests/perf/ways.inc
+
+run_make() { make -s O="$O" "$@" >"$work/log" 2>&1 || { cat "$work/log"; return 1; }; }
+
+# Files and links below a directory, as paths in it.
+listing() { (cd "$1" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort); }
+
+links_are_sound() # DIR: relative, and to something in DIR
+{
+	(cd "$1" && find . -type l) | while read -r link; do
+		case $(readlink "$1/$link") in
+		/*) echo "$link is absolute" ;;
+		esac
+		case $(readlink -f "$1/$link") in
+		"$1"/*) [ -e "$1/$link" ] || echo "$link leads nowhere" ;;
+		*) echo "$link leads out" ;;
+		esac
+	done | grep . && return 1
+	return 0
+}
+
+# What a packager does. The exec path is the machine's perf's.
+dest=$work/dest
+tap_check "make install DESTDIR=" run_make install DESTDIR="$dest" prefix=/usr
+tap_check "one line says how to put the front first" \
+	[ "$(cat "$work/log")" = 'perf script -s gojitter.so: put the front before perf with PATH=/usr/libexec/gojitter/bin:$PATH' ]
+listing "$dest" >"$work/in-dest"
+exec_path=$(perf --exec-path)
+for path in /usr/bin/gojitter /usr/bin/perf-gojitter /usr/lib/libgojitter.so /usr/include/gojitter.h \
+	/usr/libexec/gojitter/bin/perf "$exec_path/dlfilters/gojitter.so" \
+	"$exec_path/scripts/python/bin/gojitter-report" /usr/share/man/man1/perf-gojitter.1; do
+	tap_check "installs $path" grep -qxF "$path" "$work/in-dest"
+done
+tap_check "links hold inside DESTDIR" links_are_sound "$dest"
+tap_check "what is installed does not name DESTDIR" sh -c '! grep -rqF "$1" "$1"' sh "$dest"
+tap_check "make uninstall DESTDIR=" run_make uninstall DESTDIR="$dest" prefix=/usr
+tap_check "leaves nothing" [ -z "$(listing "$dest")" ]
+
+tap_check "without a perf it installs too" run_make install DESTDIR="$dest" perfexecdir=
+tap_check "and one line says what is missing" [ "$(grep -c '^no perf found: ' "$work/log")" -eq 1 ]
+run_make uninstall DESTDIR="$dest" perfexecdir=
+tap_check "that leaves nothing either" [ -z "$(listing "$dest")" ]
+
+# What somebody does for himself.
+prefix=$work/prefix
+perf=$(tests/perf/perf.sh 6.1) || { tap_fail "perf 6.1 is there"; tap_done; }
+mkdir -p "$prefix/perf-core"
+cp -Rs "$("$perf" --exec-path)/." "$prefix/perf-core/"
+find "$prefix/perf-core" -name '*gojitter*' -delete
+listing "$prefix" >"$work/before"
+tap_check "make install prefix=" run_make install prefix="$prefix" perfexecdir="$prefix/perf-core"
+
+cat >"$work/use.c" <<'END'
+#include <gojitter.h>
+static int lines;
+static void warn(void *data, const char *line) { (void)data; (void)line; lines++; }
+int main(void)
+{
+	struct gj_host host = { .size = sizeof(host), .warn = warn };
+	char *args[] = { "no=such" };
+	return gj_session_new(&host, args, 1) || lines != 1;
+}
+END
+tap_check "the header and the library are good for a program" sh -c '
+	gcc -o "$1/use" "$1/use.c" -I"$2/include" -L"$2/lib" -lgojitter &&
+	LD_LIBRARY_PATH=$2/lib "$1/use" && ldd "$1/use" | grep -q libgojitter.so.0' sh "$work" "$prefix"
+for page in "$prefix"/share/man/man*/*; do
+	tap_check "manual page $(basename "$page")" mandoc -Tlint -Wwarning "$page"
+done
+
+home=$prefix/libexec/gojitter
+front_dir=$home/bin external_dir=$prefix/bin
+if ways_begin 6.1 "$perf" "$prefix/perf-core"; then
+	ways_check_all
+	way_path=$prefix/bin
+	ways_says "the installed command's names are the plugin's" 0 '^main\.grindCoffee$' \
+		gojitter sym -f -e "$program" \
+		"$("$nm" "$twin" | awk '$3 == "main.grindCoffee" { print $1 }')"
+	way_path=
+fi
+
+tap_check "make uninstall prefix=" run_make uninstall prefix="$prefix" perfexecdir="$prefix/perf-core"
+listing "$prefix" >"$work/after"
+tap_check "leaves what was there before" cmp "$work/before" "$work/after"
+tap_done
