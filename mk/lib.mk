@@ -85,6 +85,21 @@ CMD_SRCS := \
 	src/cmd/main.c \
 	src/cmd/sym.c
 
+LIB_SRCS += \
+	src/elf/writer.c \
+	src/debuginfo/calls.c \
+	src/debuginfo/debuginfo.c \
+	src/debuginfo/frames.c \
+	src/debuginfo/info.c \
+	src/debuginfo/lines.c \
+	src/debuginfo/place.c \
+	src/debuginfo/strmap.c \
+	src/debuginfo/symbols.c \
+	src/debuginfo/units.c
+
+CMD_SRCS += \
+	src/cmd/debuginfo.c
+
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)
 

@@ -45,4 +45,15 @@
 /* Bytes of one function that are decoded. The runtime's own stay below 8 KiB. */
 #define GJ_MAX_CODE_BYTES (1u << 20)
 
+/* Rows of one function's inline tree that are looked at: 2^20, 16 MB of tree. Real ones have thousands. */
+#define GJ_MAX_INLINE_ROWS (1 << 20)
+
+/*
+ * Bytes of a debug file for each byte of its image, and what small images may
+ * have anyway. Real ones take less than one; tables that share their parts
+ * could describe any amount of code.
+ */
+#define GJ_MAX_DEBUGINFO_RATIO 8
+#define GJ_MIN_DEBUGINFO_BYTES (1u << 24)
+
 #endif

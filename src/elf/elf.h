@@ -51,6 +51,7 @@ struct gj_elf_symbol {
 	uint64_t va;
 	uint64_t size_bytes;
 	uint8_t type; /* STT_* */
+	uint8_t binding; /* STB_* */
 	uint16_t section_index;
 };
 
@@ -145,6 +146,40 @@ int gj_image_copy_relocated(const struct gj_image *image, uint64_t va, uint64_t 
 struct gj_window gj_image_build_id(const struct gj_image *image);
 /* Go's own build id (.note.go.buildid) as text bytes, empty when there is none. */
 struct gj_window gj_image_go_build_id(const struct gj_image *image);
+
+/* A section that gj_elf_write adds behind those of the image. */
+struct gj_new_section {
+	const char *name;
+	uint32_t type;  /* SHT_* */
+	uint32_t info;  /* sh_info */
+	uint32_t entry_bytes;
+	uint32_t align; /* in bytes */
+	bool is_symbol_table; /* its strings are in the section added after it */
+	bool compress;  /* zlib, SHF_COMPRESSED, where that makes it smaller */
+	struct gj_window bytes; /* borrowed */
+};
+
+/*
+ * gj_elf_write - write an ELF file that goes with an image
+ * @fd: open for writing, empty; stays open
+ * @added: @added_cnt sections; they take the place of the image's symbols and
+ *         debug information
+ * @with_code: true for a whole copy of the image, false for a debug file:
+ *             notes and headers only, all other sections SHT_NOBITS
+ *
+ * Program headers and the number, address, size and file offset of every
+ * section that is in memory are those of the image, because perf pairs the
+ * sections of both files by number and takes offsets from either. An image
+ * without section headers gets one section for each segment.
+ *
+ * Returns 0, -E2BIG when there are too many sections, -ENOMEM, or the error of
+ * writing.
+ */
+int gj_elf_write(const struct gj_image *image, int fd, const struct gj_new_section *added,
+		 size_t added_cnt, bool with_code, struct gj_diag *diag);
+
+/* Number that section @index of the image, or the one that holds @va, has in such a file. */
+uint16_t gj_elf_section_at(const struct gj_image *image, uint64_t va);
 
 /* PT_TLS: size in memory and alignment in bytes. -ENOENT when there is none. */
 int gj_image_tls(const struct gj_image *image, uint64_t *memory_bytes_out, uint64_t *align_out);

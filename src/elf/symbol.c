@@ -48,6 +48,7 @@ static int read_symbol(const struct gj_symbol_table *table, uint64_t index,
 		.va = sym.st_value,
 		.size_bytes = sym.st_size,
 		.type = ELF64_ST_TYPE(sym.st_info),
+		.binding = ELF64_ST_BIND(sym.st_info),
 		.section_index = sym.st_shndx,
 	};
 	return 0;
