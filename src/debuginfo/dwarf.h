@@ -28,6 +28,7 @@ enum {
 	DW_AT_ranges = 0x55,
 	DW_AT_call_file = 0x58,
 	DW_AT_call_line = 0x59,
+	DW_AT_linkage_name = 0x6e,
 };
 
 enum {

@@ -71,6 +71,12 @@ static void put_abstract_abbrev(struct gj_buf *abbrev, unsigned int flags)
 {
 	begin_abbrev(abbrev, ABSTRACT + flags, DW_TAG_subprogram, false);
 	put_attribute(abbrev, DW_AT_name, DW_FORM_strp);
+	/*
+	 * Without it addr2line (binutils 2.40, bfd/dwarf2.c, mangle_style) takes
+	 * Go names for mangled ones and prints the ELF symbol, which is that of
+	 * the function around the call.
+	 */
+	put_attribute(abbrev, DW_AT_linkage_name, DW_FORM_strp);
 	put_attribute(abbrev, DW_AT_external, DW_FORM_flag_present);
 	put_attribute(abbrev, DW_AT_inline, DW_FORM_data1);
 	if (flags & ABSTRACT_DECL) {
@@ -142,6 +148,7 @@ void gj_debug_put_unit_entry(struct gj_debug *debug, uint32_t name_off, int64_t 
 static uint32_t origin(struct gj_debug *debug, const struct gj_debug_call *call)
 {
 	struct gj_buf *info = &debug->info;
+	uint32_t name_off;
 	bool is_new;
 	uint32_t *off = gj_strmap_find(&debug->origins, call->name, strlen(call->name), &is_new);
 
@@ -153,7 +160,9 @@ static uint32_t origin(struct gj_debug *debug, const struct gj_debug_call *call)
 		return *off;
 	*off = (uint32_t)(info->size_bytes - debug->unit_off);
 	gj_put_uleb(info, ABSTRACT + (call->file ? ABSTRACT_DECL : 0));
-	gj_put_u32(info, gj_debug_name(debug, call->name));
+	name_off = gj_debug_name(debug, call->name);
+	gj_put_u32(info, name_off);
+	gj_put_u32(info, name_off);
 	gj_put_u8(info, DW_INL_inlined);
 	if (call->file) {
 		gj_put_uleb(info, call->file);

@@ -298,6 +298,9 @@ static int begin_file(struct writer *writer, struct gj_diag *diag)
 	elf_flagelf(writer->elf, ELF_C_SET, ELF_F_LAYOUT);
 	if (!writer->with_code)
 		writer->ehdr.e_phoff = sizeof(Elf64_Ehdr);
+	/* Compressing wants to know the byte order. */
+	if (!gelf_update_ehdr(writer->elf, (GElf_Ehdr *)&writer->ehdr))
+		return elf_failed(writer, diag);
 	if (writer->ehdr.e_phnum && !gelf_newphdr(writer->elf, writer->ehdr.e_phnum))
 		return elf_failed(writer, diag);
 	phdrs_end = writer->ehdr.e_phoff + (uint64_t)writer->ehdr.e_phnum * sizeof(Elf64_Phdr);
