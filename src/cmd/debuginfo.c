@@ -43,11 +43,10 @@ static const char help[] =
 	"  -v, --verbose     say what was written\n"
 	"  -h, --help        this text\n"
 	"\n"
-	"A FILE with a GNU build id (Go 1.24 and later, or -ldflags=-B=gobuildid) is\n"
-	"joined to its debug file by every tool. For one without, say\n"
-	"  perf      nothing: it looks for /usr/lib/debug/PATH\n"
-	"  gdb       gdb -e FILE -s OUT\n"
-	"  bpftrace  BCC_SYMFS=/usr/lib/debug bpftrace ...\n";
+	"A FILE with a GNU build id (Go 1.24 and later, external linking) is joined to its\n"
+	"debug file by every tool. One without is by its path: perf and gdb find what\n"
+	"--install writes, bpftrace does with BCC_SYMFS=/usr/lib/debug in its environment.\n"
+	"Where nothing is installed: gdb -e FILE -s OUT.\n";
 
 /* Makes the directories above @path. */
 static int make_parents(char *path)
@@ -128,18 +127,44 @@ static int write_out(struct debuginfo *di, const char *out)
 	return status;
 }
 
+/* What makes gdb take an installed file that only its path links to the binary. */
+static int write_script(const struct debuginfo *di, const char *out)
+{
+	struct gj_buf path = { 0 }, text = { 0 };
+	int status = 0;
+	FILE *file = NULL;
+
+	gj_debuginfo_gdb_script(di->image, &text);
+	gj_buf_fmt(&path, "%s-gdb.py", out);
+	gj_buf_chr(&path, '\0');
+	if (text.failed || path.failed)
+		status = gj_cmd_fail("out of memory");
+	else
+		file = fopen(path.data, "we");
+	if (file) {
+		fwrite(text.data, 1, text.size_bytes, file);
+		if (ferror(file) | fclose(file))
+			file = NULL;
+	}
+	if (!status && !file)
+		status = gj_cmd_fail("%s: %s", path.data, strerror(errno));
+	gj_buf_deinit(&path);
+	gj_buf_deinit(&text);
+	return status;
+}
+
 /* One line: what to do with the file. */
 static void print_hint(const struct debuginfo *di, const char *out)
 {
 	if (di->install)
-		printf("installed %s\n", out);
+		printf("installed %s%s\n", out, di->link == GJ_DEBUGINFO_BY_PATH ?
+		       " and what makes gdb find it; bpftrace wants BCC_SYMFS=/usr/lib/debug" : "");
 	else if (di->write.with_code)
 		printf("%s stands for %s in any tool, and runs\n", out, di->path);
 	else if (di->link == GJ_DEBUGINFO_BY_BUILD_ID)
 		printf("to have it found, install it as %s (or use --install)\n", di->place.data);
 	else
-		printf("no build id: perf finds it as %s (or use --install), gdb takes -e %s -s %s\n",
-		       di->place.data, di->path, out);
+		printf("no build id to find it by: use --install, or gdb -e %s -s %s\n", di->path, out);
 	if (di->verbose)
 		printf("%u functions in %u units, %llu inlined calls, %llu lines\n",
 		       di->stats.func_cnt, di->stats.unit_cnt,
@@ -170,6 +195,8 @@ static int run(struct debuginfo *di)
 					   strerror(errno));
 	}
 	status = write_out(di, out);
+	if (!status && di->install && di->link == GJ_DEBUGINFO_BY_PATH)
+		status = write_script(di, out);
 	if (!status)
 		print_hint(di, out);
 	if (!status && di->stats.broken_cnt)

@@ -12,6 +12,7 @@ struct gj_debug_func {
 	uint32_t unit;  /* functions with the same number are one unit */
 	uint64_t entry_va;
 	uint64_t end_va; /* of its instructions, without the padding behind them */
+	uint8_t func_id;
 };
 
 /* The file table of one unit: numbers count from 1, 0 is "no file". */
@@ -51,6 +52,7 @@ struct gj_debug {
 	const struct gj_gotab *gotab;
 	struct gj_debug_func *funcs; /* in the order of their units; owned */
 	size_t func_cnt;
+	uint8_t wrapper_id; /* func_id of wrappers: the highest in use */
 	struct gj_buf info, abbrev, line, str, ranges, aranges, frame;
 	struct gj_buf symbols, strings; /* .symtab and .strtab */
 	uint32_t local_cnt;             /* symbols that are local */
@@ -95,7 +97,7 @@ int gj_debug_put_unit(struct gj_debug *debug, size_t first, size_t cnt, struct g
 /* Puts them in the order of their addresses. */
 void gj_debug_sort_by_address(struct gj_debug *debug);
 
-/* Number of @path in the unit's file table; 0 for NULL. */
+/* Number of @path in the unit's file table; 0 for NULL and for what is no path. */
 uint32_t gj_debug_file(struct gj_debug *debug, const char *path);
 /* Reads the function's lines into debug->rows. */
 int gj_debug_read_lines(struct gj_debug *debug, const struct gj_gofunc *func, uint64_t end_va);

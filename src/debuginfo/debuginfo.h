@@ -46,7 +46,7 @@ int gj_debuginfo_write(const struct gj_image *image, const struct gj_gotab *gota
 /* How tools come from a stripped file to its debug file. */
 enum gj_debuginfo_link {
 	GJ_DEBUGINFO_BY_BUILD_ID = 1, /* every tool finds it */
-	GJ_DEBUGINFO_BY_PATH = 2,     /* no build id: perf does, others must be told */
+	GJ_DEBUGINFO_BY_PATH = 2,     /* no build id: perf does, gdb through a script */
 };
 
 /*
@@ -57,5 +57,13 @@ enum gj_debuginfo_link {
  */
 enum gj_debuginfo_link gj_debuginfo_place(const struct gj_image *image, const char *path,
 					  const char *root, struct gj_buf *place_out);
+
+/*
+ * gj_debuginfo_gdb_script - what makes gdb find a debug file that is linked by path
+ *
+ * The text of the file that goes beside it as PATH-gdb.py. Not NUL-terminated;
+ * check .failed.
+ */
+void gj_debuginfo_gdb_script(const struct gj_image *image, struct gj_buf *script_out);
 
 #endif

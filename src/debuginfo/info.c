@@ -7,9 +7,9 @@
  *     DW_TAG_subprogram                 a function
  *       DW_TAG_inlined_subroutine ...   the calls inlined into it, nested
  */
-#include <errno.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "debuginfo/build.h"
 #include "debuginfo/dwarf.h"
 #include "debuginfo/encode.h"
@@ -150,7 +150,8 @@ static uint32_t origin(struct gj_debug *debug, const struct gj_debug_call *call)
 	struct gj_buf *info = &debug->info;
 	uint32_t name_off;
 	bool is_new;
-	uint32_t *off = gj_strmap_find(&debug->origins, call->name, strlen(call->name), &is_new);
+	uint32_t *off = gj_strmap_find(&debug->origins, call->name,
+				       strnlen(call->name, GJ_MAX_NAME_BYTES + 1), &is_new);
 
 	if (!off) {
 		info->failed = true;

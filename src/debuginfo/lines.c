@@ -11,6 +11,7 @@
  * (DWARF 4, section 6.2.4)
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "debuginfo/build.h"
@@ -55,7 +56,7 @@ uint32_t gj_debug_file(struct gj_debug *debug, const char *path)
 	uint32_t *number, dir;
 	bool is_new;
 
-	if (!path || !*path)
+	if (!path || !*path || strnlen(path, PATH_MAX) == PATH_MAX)
 		return 0;
 	number = gj_strmap_find(&files->file_map, path, strlen(path), &is_new);
 	if (!number) {

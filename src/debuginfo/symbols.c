@@ -20,16 +20,18 @@ static void put_symbol(struct gj_debug *debug, const Elf64_Sym *sym)
 static bool is_kept(const struct gj_elf_symbol *symbol)
 {
 	return symbol->section_index != SHN_UNDEF && symbol->section_index < SHN_LORESERVE &&
-	       symbol->name[0] && symbol->type != STT_FILE && symbol->type != STT_SECTION;
+	       symbol->type != STT_FILE && symbol->type != STT_SECTION && symbol->name[0] &&
+	       strnlen(symbol->name, GJ_MAX_NAME_BYTES) < GJ_MAX_NAME_BYTES;
 }
 
 /* The image's own symbols of one kind: local ones come first in a symbol table. */
-static void put_kept(struct gj_debug *debug, bool want_local)
+static int put_kept(struct gj_debug *debug, bool want_local, struct gj_diag *diag)
 {
 	struct gj_elf_symbol symbol;
+	int err = 0;
 
 	for (unsigned int i = 1;
-	     i < GJ_MAX_SYMBOLS && !gj_image_symbol(debug->image, i, &symbol); i++) {
+	     !err && i < GJ_MAX_SYMBOLS && !gj_image_symbol(debug->image, i, &symbol); i++) {
 		Elf64_Sym sym = {
 			.st_name = (Elf64_Word)debug->strings.size_bytes,
 			.st_info = ELF64_ST_INFO(symbol.binding, symbol.type),
@@ -42,7 +44,9 @@ static void put_kept(struct gj_debug *debug, bool want_local)
 			continue;
 		gj_buf_add(&debug->strings, symbol.name, strlen(symbol.name) + 1);
 		put_symbol(debug, &sym);
+		err = gj_debug_check(debug, diag);
 	}
+	return err;
 }
 
 static void put_func(struct gj_debug *debug, const struct gj_debug_func *func)
@@ -62,26 +66,47 @@ static void put_func(struct gj_debug *debug, const struct gj_debug_func *func)
 	put_symbol(debug, &sym);
 }
 
+/*
+ * The functions that no symbol of the image names. Where an ABI wrapper bears
+ * the name of what it wraps the other one comes first: tools that look for a
+ * name take the first.
+ */
+static int put_funcs(struct gj_debug *debug, const struct gj_symbol_index *index,
+		     bool want_wrappers, struct gj_diag *diag)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < debug->func_cnt; i++) {
+		const struct gj_debug_func *func = &debug->funcs[i];
+		struct gj_elf_symbol symbol;
+
+		if ((func->func_id == debug->wrapper_id) != want_wrappers)
+			continue;
+		if (gj_symbol_index_find(index, func->entry_va, &symbol) ||
+		    symbol.va != func->entry_va)
+			put_func(debug, func);
+		err = gj_debug_check(debug, diag);
+	}
+	return err;
+}
+
 int gj_debug_put_symbols(struct gj_debug *debug, struct gj_diag *diag)
 {
 	static const Elf64_Sym none;
 	struct gj_symbol_index *index = NULL;
-	struct gj_elf_symbol symbol;
 	int err = gj_symbol_index_new(debug->image, &index);
 
-	if (err)
-		return err;
 	gj_buf_chr(&debug->strings, '\0');
 	put_symbol(debug, &none);
-	put_kept(debug, true);
+	if (!err)
+		err = put_kept(debug, true, diag);
 	debug->local_cnt = (uint32_t)(debug->symbols.size_bytes / sizeof(none));
-	put_kept(debug, false);
-	for (size_t i = 0; !err && i < debug->func_cnt; i++) {
-		if (gj_symbol_index_find(index, debug->funcs[i].entry_va, &symbol) ||
-		    symbol.va != debug->funcs[i].entry_va)
-			put_func(debug, &debug->funcs[i]);
-		err = gj_debug_check(debug, diag);
-	}
+	if (!err)
+		err = put_kept(debug, false, diag);
+	if (!err)
+		err = put_funcs(debug, index, false, diag);
+	if (!err)
+		err = put_funcs(debug, index, true, diag);
 	gj_symbol_index_free(index);
 	return err;
 }

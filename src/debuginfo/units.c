@@ -10,20 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/limits.h"
 #include "debuginfo/build.h"
 #include "debuginfo/dwarf.h"
 #include "debuginfo/encode.h"
 
-/* Bytes of the package path at the start of a name; 0 when there is none. */
+/*
+ * Bytes of the package path at the start of a name; 0 where the name says no
+ * package for certain: instances of generics stand in the package that uses
+ * them, type:.eq.T and its like in any.
+ */
 static size_t package_bytes(const char *name)
 {
-	size_t plain_bytes = strcspn(name, "[(");
-	const char *slash = memrchr(name, '/', plain_bytes);
+	size_t name_bytes = strnlen(name, GJ_MAX_NAME_BYTES);
+	const char *paren = memchr(name, '(', name_bytes);
+	size_t path_bytes = paren ? (size_t)(paren - name) : name_bytes;
+	const char *slash = memrchr(name, '/', path_bytes);
 	const char *begin = slash ? slash : name;
-	const char *dot = memchr(begin, '.', plain_bytes - (size_t)(begin - name));
+	const char *dot = memchr(begin, '.', path_bytes - (size_t)(begin - name));
 
-	/* type:.eq.T and its like belong to no package. */
-	if (!dot || memchr(name, ':', (size_t)(dot - name)) || !strncmp(name, "type..", 6))
+	if (!dot || memchr(name, '[', name_bytes) || memchr(name, ':', (size_t)(dot - name)) ||
+	    !strncmp(name, "type..", 6))
 		return 0;
 	return (size_t)(dot - name);
 }
@@ -98,7 +105,10 @@ int gj_debug_collect(struct gj_debug *debug)
 			.unit = goinfo->layout == GJ_GOTAB_1_2 ? run : func.cu_off,
 			.entry_va = func.entry_va,
 			.end_va = code_end(debug->gotab, &func),
+			.func_id = func.func_id,
 		};
+		if (func.func_id > debug->wrapper_id)
+			debug->wrapper_id = func.func_id;
 	}
 	debug->stats.func_cnt = (uint32_t)debug->func_cnt;
 	qsort(debug->funcs, debug->func_cnt, sizeof(*debug->funcs), compare_funcs);
@@ -114,9 +124,7 @@ static uint32_t put_name(struct gj_debug *debug, size_t first, size_t last)
 	char *name;
 
 	for (size_t i = first; !name_bytes && i < last; i++)
-		/* Instances of generics stand in the package that uses them. */
-		if (!gj_gotab_func(debug->gotab, debug->funcs[i].index, &func) &&
-		    !strchr(func.name, '['))
+		if (!gj_gotab_func(debug->gotab, debug->funcs[i].index, &func))
 			name_bytes = package_bytes(func.name);
 	name = strndup(name_bytes ? func.name : "go", name_bytes ? name_bytes : 2);
 	if (name)
