@@ -11,7 +11,9 @@ UNIT_TESTS += \
 	image
 
 UNIT_TESTS += \
-	goroutine
+	goroutine \
+	live \
+	maps
 
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=

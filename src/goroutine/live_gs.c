@@ -15,7 +15,6 @@
 #define STATUS_BITS 0xfffu
 #define STATUS_IDLE 0u
 #define STATUS_DEAD 6u
-#define STATUS_COPYSTACK 8u
 #define STATUS_DEAD_EXTRA 11u /* 1.26: a g that waits for a C thread */
 #define STATUS_LAST 11u
 
@@ -164,12 +163,15 @@ static bool is_sane(const struct gj_trail_g *g)
 	       g->stack_hi - g->stack_lo <= MAX_STACK_BYTES;
 }
 
-/* Two readings of one g that name the same goroutine on the same stack. */
+/*
+ * Two readings that name the same goroutine on the same stack. newproc1 gives a
+ * g away while its status is dead and makes it alive last, so what two readings
+ * agree on, both of them alive, was never half of each.
+ */
 static bool is_settled(const struct gj_trail_g *a, const struct gj_trail_g *b)
 {
 	return a->goid == b->goid && a->stack_lo == b->stack_lo && a->stack_hi == b->stack_hi &&
-	       a->start_pc == b->start_pc && is_alive(a) == is_alive(b) &&
-	       a->status != STATUS_COPYSTACK;
+	       a->start_pc == b->start_pc && is_alive(a) == is_alive(b);
 }
 
 /* Reads one g until two readings agree; false when it died, or never settles. */

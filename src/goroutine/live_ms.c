@@ -72,6 +72,8 @@ static int walk(const struct gj_target *target, struct gj_buf *out)
 	uint64_t va;
 	int err = gj_memory_read(target->pid, target->allm_va, &va, sizeof(va));
 
+	if (err == -EFAULT)
+		err = -EBADMSG;
 	for (uint32_t cnt = 0; !err && va; cnt++) {
 		struct gj_trail_m m;
 
