@@ -45,6 +45,8 @@ struct gj_sample {
 	uint64_t stack_bytes;
 	const uint8_t *raw;         /* tracepoint payload */
 	uint32_t raw_bytes;
+	/* The host's own first line shows more than stands here: let it print that one. */
+	bool host_line;
 };
 
 /* What the host knows of one address of the sample's process. */
@@ -65,6 +67,9 @@ struct gj_host {
 	void (*write)(void *data, const char *text, size_t size_bytes);
 	/* One line without newline. */
 	void (*warn)(void *data, const char *line);
+	/* How the host prints a record (format=perf follows it). */
+	unsigned int id_width; /* least columns of a pid and a tid; 0: 7 */
+	bool prints_file_off;  /* user addresses of a call chain as offsets in their file */
 };
 
 struct gj_session;
@@ -89,13 +94,24 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 /* Sees every sample, even those the host's filters will drop. True: bookkeeping only, drop it. */
 bool gj_session_early(struct gj_session *session, const struct gj_sample *sample);
 
+/* Who prints a sample. Unless it is GJ_PRINTED all text so far has been written. */
+enum gj_printer {
+	GJ_HOST_PRINTS, /* nothing in it is Go's */
+	GJ_PRINTED,     /* the session took care of it */
+	GJ_HOST_SHARES, /* the host prints; its text goes to gj_session_shared, not to the user */
+};
+
+/* One sample the user wants to see. */
+enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sample *sample);
+
 /*
- * gj_session_sample - one sample the user wants to see
+ * gj_session_shared - what the host printed for the sample left with GJ_HOST_SHARES
+ * @text: begins with that record; whatever else the host printed since may follow
  *
- * True when the session took care of it; false when the host should print it
- * itself, because nothing in it is Go's. All text so far has then been written.
+ * Writes it with the goroutine in its first line and the session's frames in
+ * place of the host's. To be called before the next sample.
  */
-bool gj_session_sample(struct gj_session *session, const struct gj_sample *sample);
+void gj_session_shared(struct gj_session *session, const char *text, size_t size_bytes);
 
 /* Writes what is left (in format=folded everything) and frees the session. NULL allowed. */
 void gj_session_end(struct gj_session *session);

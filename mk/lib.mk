@@ -72,6 +72,10 @@ LIB_SRCS += \
 	src/session/session.c
 
 LIB_SRCS += \
+	src/session/chain.c \
+	src/session/shared.c
+
+LIB_SRCS += \
 	src/record/binary.c \
 	src/record/perf.c \
 	src/record/process.c \

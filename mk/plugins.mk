@@ -3,6 +3,8 @@
 # -fvisibility=hidden; the .map file alone says what they export.
 
 DLFILTER_OBJS := $(O)/obj/plugins/perf/dlfilter.o $(O)/obj/plugins/perf/recording.o
+DLFILTER_OBJS += $(O)/obj/plugins/perf/capture.o $(O)/obj/plugins/perf/options.o \
+	$(O)/obj/plugins/perf/style.o
 
 $(O)/gojitter.so: $(DLFILTER_OBJS) $(O)/libgojitter.a plugins/perf/dlfilter.map
 	$(call say,LINK,$@)

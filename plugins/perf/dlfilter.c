@@ -19,7 +19,9 @@ struct perf_dlfilter_fns perf_dlfilter_fns;
 
 struct run {
 	struct gj_session *session;
+	struct gj_plugin_capture capture;
 	void *ctx; /* perf's, of the call under way */
+	char **options;
 };
 
 static int resolve(void *data, uint64_t ip, struct gj_mapping *mapping_out)
@@ -52,10 +54,17 @@ static void warn(void *data, const char *line)
 	fprintf(stderr, "gojitter: %s\n", line);
 }
 
+static void free_run(struct run *run)
+{
+	gj_plugin_capture_deinit(&run->capture);
+	gj_plugin_options_free(run->options);
+	free(run);
+}
+
 int start(void **data, void *ctx)
 {
 	struct run *run = calloc(1, sizeof(*run));
-	const struct gj_host host = {
+	struct gj_host host = {
 		.size = sizeof(host), .data = run, .resolve = resolve, .write = write_out, .warn = warn,
 	};
 	struct gj_plugin_file file;
@@ -65,9 +74,11 @@ int start(void **data, void *ctx)
 	if (!run)
 		return 1;
 	args = perf_dlfilter_fns.args(ctx, &arg_cnt);
-	run->session = gj_session_new(&host, args, args ? arg_cnt : 0);
+	arg_cnt = gj_plugin_options(args, args ? arg_cnt : 0, &run->options);
+	gj_plugin_style(&host);
+	run->session = arg_cnt < 0 ? NULL : gj_session_new(&host, run->options, arg_cnt);
 	if (!run->session) {
-		free(run);
+		free_run(run);
 		return 1;
 	}
 	if (gj_plugin_map_recording(&file)) {
@@ -76,6 +87,28 @@ int start(void **data, void *ctx)
 	}
 	*data = run;
 	return 0;
+}
+
+/* Hands perf's text of the last record on, if that was shared. */
+static void settle(struct run *run)
+{
+	const char *text;
+	size_t size_bytes;
+
+	if (!run->capture.is_on)
+		return;
+	size_bytes = gj_plugin_capture_end(&run->capture, &text);
+	gj_session_shared(run->session, text, size_bytes);
+}
+
+/* Events whose record perf ends with more than the fields all events have. */
+static bool has_own_fields(const struct perf_event_attr *attr)
+{
+	const uint64_t own = PERF_SAMPLE_ADDR | PERF_SAMPLE_DATA_SRC | PERF_SAMPLE_WEIGHT_TYPE |
+			     PERF_SAMPLE_PHYS_ADDR | PERF_SAMPLE_DATA_PAGE_SIZE |
+			     PERF_SAMPLE_CODE_PAGE_SIZE;
+
+	return attr->type >= PERF_TYPE_RAW && (attr->sample_type & own);
 }
 
 /* perf's sample as ours; false for a sample older perfs deliver without what we need. */
@@ -103,6 +136,7 @@ static int translate(const struct perf_dlfilter_sample *from, void *ctx, int is_
 		.chain_cnt = from->raw_callchain_nr,
 		.raw = from->raw_data,
 		.raw_bytes = from->raw_size,
+		.host_line = from->raw_data || (attr && has_own_fields(attr)),
 	};
 	if (is_late && attr)
 		gj_perf_record_regs(type, attr->sample_regs_user, from->misc, to);
@@ -114,6 +148,7 @@ int filter_event_early(void *data, const struct perf_dlfilter_sample *sample, vo
 	struct run *run = data;
 	struct gj_sample ours;
 
+	settle(run);
 	/* Only tracepoints concern the bookkeeping. */
 	if (!sample->raw_data || !translate(sample, ctx, 0, &ours))
 		return 0;
@@ -128,7 +163,16 @@ int filter_event(void *data, const struct perf_dlfilter_sample *sample, void *ct
 	run->ctx = ctx;
 	if (!translate(sample, ctx, 1, &ours))
 		return 0;
-	return gj_session_sample(run->session, &ours);
+	switch (gj_session_sample(run->session, &ours)) {
+	case GJ_PRINTED:
+		return 1;
+	case GJ_HOST_SHARES:
+		gj_plugin_capture_begin(&run->capture);
+		break;
+	case GJ_HOST_PRINTS:
+		break;
+	}
+	return 0;
 }
 
 int stop(void *data, void *ctx)
@@ -136,9 +180,11 @@ int stop(void *data, void *ctx)
 	struct run *run = data;
 
 	(void)ctx;
-	if (run)
-		gj_session_end(run->session);
-	free(run);
+	if (!run)
+		return 0;
+	settle(run);
+	gj_session_end(run->session);
+	free_run(run);
 	return 0;
 }
 
@@ -147,7 +193,7 @@ const char *filter_description(const char **long_description)
 	*long_description =
 		"Go function names (stripped binaries too), inlined calls, file:line and goroutine IDs.\n"
 		"Options by --dlarg: format=perf|folded|json, goid=on|off, inline=on|off, lines=on|off,\n"
-		"short=on|off, readable=on|off, ns=on|off, annotate=on|off, show-probe=on|off,\n"
-		"fields=LIST, symfs=DIR. See gojitter-perf(1).";
+		"short=on|off, readable=on|off, chain=on|off, ns=on|off, annotate=on|off,\n"
+		"show-probe=on|off, fields=LIST, symfs=DIR. See gojitter-perf(1).";
 	return "makes Go programs readable";
 }

@@ -18,9 +18,9 @@ static void add_source_line(const struct gj_frame *frame, struct gj_buf *out)
 }
 
 static void add_frame(const struct gj_report *report, const struct gj_location *location,
-		      const struct gj_frame *frame, struct gj_buf *out)
+		      uint64_t ip, const struct gj_frame *frame, struct gj_buf *out)
 {
-	gj_buf_hex(out, location->ip, 16);
+	gj_buf_hex(out, ip, 16);
 	if (report->fields & GJ_FIELD_SYM) {
 		gj_buf_chr(out, ' ');
 		gj_buf_str(out, frame->name ? frame->name : "[unknown]");
@@ -47,37 +47,44 @@ void gj_report_location(const struct gj_report *report, const struct gj_location
 		if (location->frames[i].inlined && !report->inlines)
 			continue;
 		gj_buf_chr(out, '\t');
-		add_frame(report, location, &location->frames[i], out);
+		add_frame(report, location, location->printed_ip, &location->frames[i], out);
 		gj_buf_chr(out, '\n');
 	}
 }
 
+static bool has_chain(const struct gj_report *report, const struct gj_sample *sample)
+{
+	return report->chains && sample->chain && (report->fields & GJ_FIELD_IP);
+}
+
 /* perf pads the name when no call chain follows. */
-static void add_comm(const struct gj_sample *sample, struct gj_buf *out)
+static void add_comm(const struct gj_report *report, const struct gj_sample *sample,
+		     struct gj_buf *out)
 {
 	const char *comm = sample->comm ? sample->comm : ":-1";
 	size_t cnt = strlen(comm);
 
-	for (size_t i = cnt; !sample->chain && i < 16; i++)
+	for (size_t i = cnt; !has_chain(report, sample) && i < 16; i++)
 		gj_buf_chr(out, ' ');
 	gj_buf_add(out, comm, cnt);
 	gj_buf_chr(out, ' ');
 }
 
-static void add_ids(unsigned int fields, const struct gj_sample *sample, struct gj_buf *out)
+static void add_ids(const struct gj_report *report, const struct gj_sample *sample,
+		    struct gj_buf *out)
 {
 	size_t start = out->size_bytes;
 
-	if (fields & GJ_FIELD_PID)
-		gj_buf_dec(out, sample->pid, 7, ' ');
-	if ((fields & GJ_FIELD_PID) && (fields & GJ_FIELD_TID)) {
+	if (report->fields & GJ_FIELD_PID)
+		gj_buf_dec(out, sample->pid, report->id_width, ' ');
+	if ((report->fields & GJ_FIELD_PID) && (report->fields & GJ_FIELD_TID)) {
 		gj_buf_chr(out, '/');
 		start = out->size_bytes;
 		gj_buf_dec(out, sample->tid, 0, ' ');
-		while (!out->failed && out->size_bytes - start < 7)
+		while (!out->failed && out->size_bytes - start < report->id_width)
 			gj_buf_chr(out, ' ');
-	} else if (fields & GJ_FIELD_TID) {
-		gj_buf_dec(out, sample->tid, 7, ' ');
+	} else if (report->fields & GJ_FIELD_TID) {
+		gj_buf_dec(out, sample->tid, report->id_width, ' ');
 	}
 	gj_buf_chr(out, ' ');
 }
@@ -96,7 +103,7 @@ static void add_time(const struct gj_report *report, uint64_t time_ns, struct gj
 	gj_buf_str(out, ": ");
 }
 
-static void add_goid(const struct gj_goid *goid, struct gj_buf *out)
+void gj_report_goid(const struct gj_goid *goid, struct gj_buf *out)
 {
 	static const char *const reasons[] = {
 		[GJ_GOID_SCHED] = "-(sched)",
@@ -129,9 +136,9 @@ static void add_first_line(const struct gj_report *report, const struct gj_recor
 	const struct gj_sample *sample = record->sample;
 
 	if (report->fields & GJ_FIELD_COMM)
-		add_comm(sample, out);
+		add_comm(report, sample, out);
 	if (report->fields & (GJ_FIELD_PID | GJ_FIELD_TID))
-		add_ids(report->fields, sample, out);
+		add_ids(report, sample, out);
 	if ((report->fields & GJ_FIELD_CPU) && sample->cpu >= 0) {
 		gj_buf_chr(out, '[');
 		gj_buf_dec(out, (uint64_t)sample->cpu, 3, '0');
@@ -146,7 +153,7 @@ static void add_first_line(const struct gj_report *report, const struct gj_recor
 	if (report->fields & GJ_FIELD_EVENT)
 		add_event(report, record, out);
 	if (report->fields & GJ_FIELD_GOID)
-		add_goid(&record->goid, out);
+		gj_report_goid(&record->goid, out);
 	if (report->fields & GJ_FIELD_EVENT)
 		gj_buf_chr(out, ' ');
 }
@@ -159,11 +166,10 @@ void gj_report_perf(const struct gj_report *report, const struct gj_record *reco
 		gj_buf_chr(out, '\n');
 		return;
 	}
-	if (!record->sample->chain && record->location_cnt) {
-		const struct gj_location *location = record->locations[0];
-
+	if (!has_chain(report, record->sample)) {
 		gj_buf_chr(out, ' ');
-		add_frame(report, location, &location->frames[location->frame_cnt - 1], out);
+		add_frame(report, record->leaf, record->leaf->ip,
+			  &record->leaf->frames[record->leaf->frame_cnt - 1], out);
 		gj_buf_chr(out, '\n');
 		return;
 	}

@@ -31,6 +31,7 @@ struct gj_frame {
 
 struct gj_location {
 	uint64_t ip;
+	uint64_t printed_ip; /* as the host prints it in a call chain */
 	const char *dso;     /* NULL: unmapped */
 	bool is_kernel;
 	bool is_go;
@@ -65,9 +66,11 @@ enum gj_field {
 struct gj_report {
 	unsigned int fields;      /* GJ_FIELD_* */
 	bool inlines;
+	bool chains;              /* format=perf: call chains, else each sample's own address only */
 	bool nanoseconds;
 	bool annotate_kernel;     /* folded: _[k] behind kernel functions */
 	unsigned int event_width; /* perf pads event names to the longest one */
+	unsigned int id_width;    /* least columns of a pid and a tid */
 };
 
 struct gj_record {
@@ -75,6 +78,7 @@ struct gj_record {
 	const struct gj_location *const *locations; /* innermost first */
 	const enum gj_how *hows;
 	size_t location_cnt;
+	const struct gj_location *leaf; /* of the sample's own address */
 	struct gj_goid goid;
 	bool complete; /* the user part ends at a goroutine's or thread's root */
 };
@@ -82,6 +86,8 @@ struct gj_record {
 /* The lines of @location as perf script prints them, srcline after each if asked for. */
 void gj_report_location(const struct gj_report *report, const struct gj_location *location,
 			struct gj_buf *out);
+/* " goid:N", or with the reason for none in place of N. */
+void gj_report_goid(const struct gj_goid *goid, struct gj_buf *out);
 /* One record of format=perf, with the empty line behind it. */
 void gj_report_perf(const struct gj_report *report, const struct gj_record *record,
 		    struct gj_buf *out);

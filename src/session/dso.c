@@ -4,8 +4,10 @@
  *
  * The recording may come from another machine or another day: a file is used
  * only when its build id is the recorded one (where both are known), looked
- * for at its own path below symfs, then in perf's build-id cache.
+ * for at its own path below symfs, then in perf's build-id cache. Two builds
+ * that were run from one path in turn are two files.
  */
+#include <elf.h>
 #include <errno.h>
 #include <search.h>
 #include <stdio.h>
@@ -15,11 +17,13 @@
 #include "session/session.h"
 
 #define HINT_CNT 64 /* power of two; hosts hand out the same string for the same file */
+#define MAX_COMPLAINTS 8 /* files named one by one; a busy machine runs many that are gone soon */
 
 struct gj_dsos {
 	struct gj_host host;
 	const char *symfs;
-	void *root; /* tree of struct gj_dso by path */
+	void *root; /* tree of struct gj_dso by path and build id */
+	unsigned int complaint_cnt;
 	struct {
 		const char *key; /* the host's pointer; only a hint, the text decides */
 		struct gj_dso *dso;
@@ -57,31 +61,45 @@ void gj_dsos_free(struct gj_dsos *dsos)
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct gj_dso *)a)->path, ((const struct gj_dso *)b)->path);
+	const struct gj_dso *one = a, *other = b;
+	int order = strcmp(one->path, other->path);
+
+	if (!order && one->build_id_bytes != other->build_id_bytes)
+		order = one->build_id_bytes < other->build_id_bytes ? -1 : 1;
+	return order ? order : memcmp(one->build_id, other->build_id, one->build_id_bytes);
 }
 
-static bool is_recorded_file(const struct gj_image *image, const struct gj_mapping *mapping)
+static void set_build_id(struct gj_dso *dso, const struct gj_mapping *mapping)
+{
+	dso->build_id_bytes = mapping->build_id ? mapping->build_id_bytes : 0;
+	if (dso->build_id_bytes > GJ_BUILD_ID_BYTES)
+		dso->build_id_bytes = GJ_BUILD_ID_BYTES;
+	if (dso->build_id_bytes)
+		memcpy(dso->build_id, mapping->build_id, dso->build_id_bytes);
+}
+
+static bool is_recorded_file(const struct gj_image *image, const struct gj_dso *dso)
 {
 	struct gj_window id = gj_image_build_id(image);
 
-	if (!mapping->build_id || !mapping->build_id_bytes || !id.size_bytes)
+	if (!dso->build_id_bytes || !id.size_bytes)
 		return true;
-	return id.size_bytes >= mapping->build_id_bytes &&
-	       !memcmp(id.base, mapping->build_id, mapping->build_id_bytes);
+	return id.size_bytes >= dso->build_id_bytes &&
+	       !memcmp(id.base, dso->build_id, dso->build_id_bytes);
 }
 
 /* perf's cache keeps copies below ~/.debug/.build-id/xx/yyyy/elf (tools/perf/util/build-id.c). */
-static int open_cached(const struct gj_mapping *mapping, struct gj_image **image_out)
+static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
 {
 	const char *home = getenv("HOME");
 	struct gj_buf path = { 0 };
 	int err = -ENOENT;
 
-	if (!home || !mapping->build_id || mapping->build_id_bytes < 2)
+	if (!home || dso->build_id_bytes < 2)
 		return -ENOENT;
-	gj_buf_fmt(&path, "%s/.debug/.build-id/%02x/", home, mapping->build_id[0]);
-	for (size_t i = 1; i < mapping->build_id_bytes; i++)
-		gj_buf_fmt(&path, "%02x", mapping->build_id[i]);
+	gj_buf_fmt(&path, "%s/.debug/.build-id/%02x/", home, dso->build_id[0]);
+	for (size_t i = 1; i < dso->build_id_bytes; i++)
+		gj_buf_fmt(&path, "%02x", dso->build_id[i]);
 	gj_buf_str(&path, "/elf");
 	gj_buf_chr(&path, '\0');
 	if (!path.failed)
@@ -90,75 +108,127 @@ static int open_cached(const struct gj_mapping *mapping, struct gj_image **image
 	return err;
 }
 
-static void warn(const struct gj_dsos *dsos, const char *path, const char *what)
+static void complain(struct gj_dsos *dsos, const char *path, const char *what)
 {
 	struct gj_diag line = { 0 };
 
+	if (dsos->complaint_cnt++ >= MAX_COMPLAINTS)
+		return;
 	gj_diag_set(&line, -EIO, "%s: %s", path, what);
 	dsos->host.warn(dsos->host.data, line.text);
 }
 
-/* The file as recorded, or NULL; says once why when it looks like one that should be there. */
-static struct gj_image *open_file(const struct gj_dsos *dsos, const struct gj_mapping *mapping)
+void gj_dsos_sum_up(const struct gj_dsos *dsos)
 {
-	struct gj_image *image = NULL;
-	struct gj_diag diag = { 0 };
+	struct gj_diag line = { 0 };
+
+	if (dsos->complaint_cnt <= MAX_COMPLAINTS)
+		return;
+	gj_diag_set(&line, -EIO, "%u more files could not be read; their frames show what perf knows",
+		    dsos->complaint_cnt - MAX_COMPLAINTS);
+	dsos->host.warn(dsos->host.data, line.text);
+}
+
+static int open_path(const struct gj_dsos *dsos, const struct gj_dso *dso,
+		     struct gj_image **image_out)
+{
 	struct gj_buf path = { 0 };
 	int err = -ENOMEM;
 
 	gj_buf_str(&path, dsos->symfs ? dsos->symfs : "");
-	gj_buf_str(&path, mapping->dso);
+	gj_buf_str(&path, dso->path);
 	gj_buf_chr(&path, '\0');
 	if (!path.failed)
-		err = gj_image_open(path.data, &image, &diag);
+		err = gj_image_open(path.data, image_out, NULL);
 	gj_buf_deinit(&path);
-	if (!err && is_recorded_file(image, mapping))
+	return err;
+}
+
+/* The file as recorded, or NULL; says once why when it looks like one that should be there. */
+static struct gj_image *open_file(struct gj_dsos *dsos, const struct gj_dso *dso)
+{
+	struct gj_image *image = NULL;
+	int err = open_path(dsos, dso, &image);
+
+	if (!err && is_recorded_file(image, dso))
 		return image;
 	gj_image_close(image);
 	image = NULL;
-	if (!open_cached(mapping, &image) && is_recorded_file(image, mapping))
+	if (!open_cached(dso, &image) && is_recorded_file(image, dso))
 		return image;
 	gj_image_close(image);
 	if (!err)
-		warn(dsos, mapping->dso,
-		     "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR");
+		complain(dsos, dso->path,
+			 "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR");
 	else if (err == -ENOENT)
-		warn(dsos, mapping->dso,
-		     "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR");
+		complain(dsos, dso->path,
+			 "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR");
 	else if (err != -EBADMSG && err != -EOPNOTSUPP)
-		warn(dsos, mapping->dso, strerror(-err));
+		complain(dsos, dso->path, strerror(-err));
 	return NULL;
 }
 
-static void open_tables(const struct gj_dsos *dsos, struct gj_dso *dso)
+static void find_text(struct gj_dso *dso)
+{
+	const struct gj_segment *segment;
+
+	for (unsigned int i = 0; (segment = gj_image_segment(dso->image, i)); i++) {
+		if (!(segment->flags & PF_X))
+			continue;
+		dso->text_off = segment->file_off;
+		dso->text_end_off = segment->file_off + segment->file_bytes;
+		return;
+	}
+}
+
+static void open_tables(struct gj_dsos *dsos, struct gj_dso *dso)
 {
 	struct gj_diag diag = { 0 };
 	struct gj_gofunc func;
 	int err = gj_gotab_open(dso->image, &dso->gotab, &diag);
 
-	if (err && err != -ENOENT)
-		dsos->host.warn(dsos->host.data, diag.text);
-	if (!err)
+	if (!err) {
 		dso->has_coroutines =
 			!gj_gotab_find_name(dso->gotab, "runtime.coroswitch_m", &func);
+		return;
+	}
+	if (err != -ENOENT)
+		dsos->host.warn(dsos->host.data, diag.text);
+	/* Not Go's: the host names its frames. */
+	gj_image_close(dso->image);
+	dso->image = NULL;
 }
 
-static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_mapping *mapping)
+/* Only paths are files, not [vdso], //anon and the like; and these are not kept anywhere. */
+static bool is_file(const char *path)
 {
-	struct gj_dso *dso = calloc(1, sizeof(*dso));
+	static const char *const others[] = { "//", "/memfd:", "/dev/", "/SYSV", "/anon_hugepage",
+					      "/tmp/perf-" };
+
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (!strncmp(path, others[i], strlen(others[i])))
+			return false;
+	return path[0] == '/';
+}
+
+static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key)
+{
+	struct gj_dso *dso = malloc(sizeof(*dso));
 
 	if (!dso)
 		return NULL;
-	dso->path = strdup(mapping->dso);
+	*dso = *key;
+	dso->path = strdup(key->path);
 	if (!dso->path || !tsearch(dso, &dsos->root, compare)) {
 		free_dso(dso);
 		return NULL;
 	}
-	/* Only paths are files: [vdso], //anon and the like are not. */
-	if (dso->path[0] == '/' && dso->path[1] != '/')
-		dso->image = open_file(dsos, mapping);
-	if (dso->image)
+	if (is_file(dso->path))
+		dso->image = open_file(dsos, dso);
+	if (dso->image) {
+		find_text(dso);
 		open_tables(dsos, dso);
+	}
 	return dso;
 }
 
@@ -168,10 +238,11 @@ const struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping 
 	struct gj_dso key = { .path = (char *)(uintptr_t)mapping->dso };
 	struct gj_dso *dso = dsos->hints[slot].dso, **found;
 
-	if (dso && dsos->hints[slot].key == mapping->dso && !strcmp(dso->path, mapping->dso))
+	set_build_id(&key, mapping);
+	if (dso && dsos->hints[slot].key == mapping->dso && !compare(dso, &key))
 		return dso;
 	found = tfind(&key, &dsos->root, compare);
-	dso = found ? *found : add_dso(dsos, mapping);
+	dso = found ? *found : add_dso(dsos, &key);
 	dsos->hints[slot].key = mapping->dso;
 	dsos->hints[slot].dso = dso;
 	return dso;

@@ -11,6 +11,10 @@
 
 #define CHUNK_BYTES (1 << 20)
 #define MIN_SLOTS 4096
+/* Stands for the offset of what has no file of ours: the kernel, and unmapped user addresses. */
+#define KERNEL_OFF 0
+#define UNMAPPED_OFF 1
+
 #define MAX_LOCATIONS (1 << 19) /* about 150 MB of text at most; then start afresh */
 
 struct chunk {
@@ -282,8 +286,10 @@ static struct entry *make(struct gj_locations *locations, const struct gj_dso *d
 		.dso = dso,
 		.file_off = mapping->file_off,
 		.is_return = is_return,
-		.location = { .ip = ip, .is_kernel = is_kernel },
+		.location = { .ip = ip, .printed_ip = ip, .is_kernel = is_kernel },
 	};
+	if (locations->options->prints_file_off && mapping->dso && !is_kernel)
+		entry->location.printed_ip = mapping->file_off;
 	if (dso)
 		entry->location.dso = dso->path;
 	else if (mapping->dso)
@@ -299,25 +305,36 @@ const struct gj_location *gj_locations_find(struct gj_locations *locations,
 					    const struct gj_mapping *mapping, uint64_t ip,
 					    bool is_kernel, bool is_return)
 {
-	struct entry **slot = find_slot(locations, dso, mapping->file_off, ip, is_return);
+	uint64_t off = dso ? mapping->file_off : is_kernel ? KERNEL_OFF : UNMAPPED_OFF;
+	struct entry **slot = find_slot(locations, dso, off, ip, is_return);
+	struct entry *entry;
 
 	if (*slot)
 		return &(*slot)->location;
 	if (locations->entry_cnt * 2 >= locations->slot_cnt) {
 		if (!grow(locations))
 			return NULL;
-		slot = find_slot(locations, dso, mapping->file_off, ip, is_return);
+		slot = find_slot(locations, dso, off, ip, is_return);
 	}
-	*slot = make(locations, dso, mapping, ip, is_kernel, is_return);
-	if (!*slot)
+	entry = make(locations, dso, mapping, ip, is_kernel, is_return);
+	if (!entry)
 		return NULL;
+	entry->file_off = off;
+	*slot = entry;
 	locations->entry_cnt++;
-	return &(*slot)->location;
+	return &entry->location;
+}
+
+const struct gj_location *gj_locations_known(const struct gj_locations *locations,
+					     const struct gj_dso *dso, uint64_t file_off,
+					     uint64_t ip, bool is_return)
+{
+	struct entry *entry = *find_slot(locations, dso, file_off, ip, is_return);
+
+	return entry ? &entry->location : NULL;
 }
 
 const struct gj_location *gj_locations_kernel(const struct gj_locations *locations, uint64_t ip)
 {
-	struct entry *entry = *find_slot(locations, NULL, 0, ip, false);
-
-	return entry && entry->location.is_kernel ? &entry->location : NULL;
+	return gj_locations_known(locations, NULL, KERNEL_OFF, ip, false);
 }

@@ -61,7 +61,38 @@ static int parse_fields(struct gj_options *options, const char *list, struct gj_
 		list += cnt + (list[cnt] == ',');
 	}
 	options->report.fields = chosen;
+	options->host_lines = false;
 	return 0;
+}
+
+/*
+ * The list given to perf script's own -F: "[type:]field,field" or, to change
+ * what stands, "[type:]+field,-field". Whatever is perf's alone leaves the
+ * first line to perf; a wrong list perf has refused already.
+ */
+static void parse_perf_fields(struct gj_options *options, const char *list)
+{
+	unsigned int field, goid = options->report.fields & GJ_FIELD_GOID;
+	const char *colon = strchr(list, ':');
+
+	options->host_lines |= colon != NULL;
+	list = colon ? colon + 1 : list;
+	if (!strpbrk(list, "+-"))
+		options->report.fields = goid;
+	while (*list) {
+		bool adds = *list != '-';
+		size_t cnt;
+
+		list += *list == '-' || *list == '+';
+		cnt = strcspn(list, ",");
+		if (!choose(fields, list, cnt, &field))
+			options->host_lines = true;
+		else if (adds)
+			options->report.fields |= field;
+		else
+			options->report.fields &= ~field;
+		list += cnt + (list[cnt] == ',');
+	}
 }
 
 static void set_field(struct gj_options *options, unsigned int field, unsigned int on)
@@ -72,45 +103,44 @@ static void set_field(struct gj_options *options, unsigned int field, unsigned i
 		options->report.fields &= ~field;
 }
 
-/* An option whose value is on or off; false when @key is none. */
-static bool set_switch(struct gj_options *options, const char *key, size_t cnt, unsigned int on)
+/* The option called @key whose value is on or off; NULL when there is none. */
+static bool *find_switch(struct gj_options *options, const char *key, size_t cnt)
 {
-	static const struct choice keys[] = {
-		{ "goid", 0 }, { "inline", 1 }, { "lines", 2 },    { "short", 3 },
-		{ "ns", 4 },   { "annotate", 5 }, { "show-probe", 6 }, { "readable", 7 },
-		{ NULL, 0 },
+	const struct {
+		const char *key;
+		bool *is_on;
+	} list[] = {
+		{ "goid", &options->goid },
+		{ "inline", &options->report.inlines },
+		{ "lines", &options->lines },
+		{ "short", &options->short_names },
+		{ "readable", &options->readable },
+		{ "chain", &options->report.chains },
+		{ "ns", &options->report.nanoseconds },
+		{ "annotate", &options->report.annotate_kernel },
+		{ "show-probe", &options->show_probe },
+		{ "host-lines", &options->host_lines },
 	};
-	unsigned int which;
 
-	if (!choose(keys, key, cnt, &which))
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+		if (strlen(list[i].key) == cnt && !memcmp(list[i].key, key, cnt))
+			return list[i].is_on;
+	return NULL;
+}
+
+static bool set_switch(struct gj_options *options, const char *key, size_t cnt,
+		       const char *value)
+{
+	bool *is_on = find_switch(options, key, cnt);
+	unsigned int on;
+
+	if (!is_on || !choose(switches, value, strlen(value), &on))
 		return false;
-	switch (which) {
-	case 0:
-		options->goid = on;
+	*is_on = on;
+	if (is_on == &options->goid)
 		set_field(options, GJ_FIELD_GOID, on);
-		break;
-	case 1:
-		options->report.inlines = on;
-		break;
-	case 2:
+	if (is_on == &options->lines)
 		set_field(options, GJ_FIELD_SRCLINE, on);
-		break;
-	case 3:
-		options->name_flags |= on ? GJ_NAME_SHORT : 0;
-		break;
-	case 4:
-		options->report.nanoseconds = on;
-		break;
-	case 5:
-		options->report.annotate_kernel = on;
-		break;
-	case 6:
-		options->show_probe = on;
-		break;
-	default:
-		options->name_flags |= on ? GJ_NAME_READABLE : 0;
-		break;
-	}
 	return true;
 }
 
@@ -129,14 +159,17 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 	}
 	if (!strncmp(arg, "fields=", 7))
 		return parse_fields(options, value, diag);
+	if (!strncmp(arg, "perf-fields=", 12)) {
+		parse_perf_fields(options, value);
+		return 0;
+	}
 	if (!strncmp(arg, "symfs=", 6)) {
 		options->symfs = value;
 		return 0;
 	}
-	if (!choose(switches, value, strlen(value), &choice) ||
-	    !set_switch(options, arg, key_cnt, choice))
+	if (!set_switch(options, arg, key_cnt, value))
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, fields=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, ns=, annotate=, show-probe=",
+				   "'%s' is no option; there are format=, fields=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
 				   arg);
 	return 0;
 }
@@ -145,7 +178,7 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		     struct gj_diag *diag)
 {
 	*options = (struct gj_options){
-		.report = { .fields = GJ_FIELD_DEFAULT, .inlines = true },
+		.report = { .fields = GJ_FIELD_DEFAULT, .inlines = true, .chains = true },
 		.goid = true,
 	};
 	for (int i = 0; i < arg_cnt; i++) {
@@ -154,5 +187,7 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		if (err)
 			return err;
 	}
+	options->name_flags = (options->short_names ? GJ_NAME_SHORT : 0) |
+			      (options->readable ? GJ_NAME_READABLE : 0);
 	return 0;
 }

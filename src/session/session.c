@@ -3,18 +3,12 @@
 #include "session/session.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/limits.h"
 #include "sample/sample.h"
-#include "stitch/stitch.h"
 
 #define OUT_BYTES (1 << 18)
-
-/* Register numbers of arch/x86/include/uapi/asm/perf_regs.h and arm64's. */
-enum { X86_BP = 6, X86_SP = 7, X86_IP = 8, X86_R14 = 22, ARM64_X28 = 28, ARM64_SP = 31 };
 
 struct gj_session {
 	struct gj_host host;
@@ -24,14 +18,10 @@ struct gj_session {
 	struct gj_ghistory *history;
 	struct gj_folded *folded;
 	struct gj_buf out;
-	bool is_full; /* out of memory, told once */
-	/* The sample at hand. */
-	const struct gj_location *found[GJ_MAX_CHAIN];
-	enum gj_how hows[GJ_MAX_CHAIN];
-	size_t found_cnt;
-	uint64_t walked[GJ_MAX_CHAIN]; /* chain out of a stack dump */
-	uint32_t first_user;           /* index of the innermost user location */
-	bool has_go;
+	struct gj_shared shared;
+	bool knows_width; /* the event names' column */
+	bool is_full;     /* out of memory, told once */
+	struct gj_chain chain; /* of the sample at hand */
 };
 
 static void flush(struct gj_session *session)
@@ -59,13 +49,16 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 		host->warn(host->data, "out of memory");
 		return NULL;
 	}
-	session->host = *host;
+	/* A host built against an older header has a smaller struct. */
+	memcpy(&session->host, host, host->size < sizeof(*host) ? host->size : sizeof(*host));
 	if (gj_options_parse(&session->options, args, arg_cnt, &diag)) {
 		host->warn(host->data, diag.text);
 		free(session);
 		return NULL;
 	}
-	session->dsos = gj_dsos_new(host, session->options.symfs);
+	session->options.prints_file_off = session->host.prints_file_off;
+	session->options.report.id_width = session->host.id_width ? session->host.id_width : 7;
+	session->dsos = gj_dsos_new(&session->host, session->options.symfs);
 	session->locations = gj_locations_new(&session->options);
 	session->history = gj_ghistory_new();
 	session->folded = gj_folded_new();
@@ -75,6 +68,9 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 		gj_session_end(session);
 		return NULL;
 	}
+	session->chain.host = session->host;
+	session->chain.dsos = session->dsos;
+	session->chain.locations = session->locations;
 	return session;
 }
 
@@ -85,6 +81,9 @@ void gj_session_end(struct gj_session *session)
 	if (session->folded && session->options.format == GJ_FORMAT_FOLDED)
 		gj_folded_write(session->folded, &session->out);
 	flush(session);
+	if (session->dsos)
+		gj_dsos_sum_up(session->dsos);
+	gj_shared_deinit(&session->shared);
 	gj_folded_free(session->folded);
 	gj_ghistory_free(session->history);
 	gj_locations_free(session->locations);
@@ -133,6 +132,7 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 	if (err && err != -ENOENT)
 		session->host.warn(session->host.data, diag.text);
 	session->options.report.event_width = gj_perf_file_event_width(file);
+	session->knows_width = session->options.report.event_width > 0;
 	if (session->options.goid)
 		note_gaps(session, file);
 }
@@ -150,134 +150,12 @@ bool gj_session_early(struct gj_session *session, const struct gj_sample *sample
 	return !session->options.show_probe;
 }
 
-static void add_location(struct gj_session *session, const struct gj_location *location,
-			 enum gj_how how)
-{
-	if (!location) {
-		complain_memory(session);
-		return;
-	}
-	if (session->found_cnt == GJ_MAX_CHAIN)
-		return;
-	session->hows[session->found_cnt] = how;
-	session->found[session->found_cnt++] = location;
-	session->has_go |= location->is_go;
-}
-
-static void add_kernel(struct gj_session *session, uint64_t ip)
-{
-	const struct gj_location *location = gj_locations_kernel(session->locations, ip);
-	struct gj_mapping mapping = { 0 };
-
-	if (!location) {
-		if (session->host.resolve(session->host.data, ip, &mapping))
-			mapping = (struct gj_mapping){ 0 };
-		/* Only the kernel proper stays where it is; modules come and go. */
-		mapping.file_off = mapping.dso && !strcmp(mapping.dso, "[kernel.kallsyms]") ?
-					   0 : UINT64_MAX;
-		location = gj_locations_find(session->locations, NULL, &mapping, ip, true,
-					     false);
-	}
-	add_location(session, location, GJ_HOW_KERNEL);
-}
-
-/* The caller of these was interrupted anywhere, not waiting for a call to return. */
-static bool is_exact(const struct gj_session *session)
-{
-	return session->found_cnt == session->first_user ||
-	       (session->found[session->found_cnt - 1]->classes & GJ_CLASS_INTERRUPTED);
-}
-
-static void add_user(struct gj_session *session, uint64_t ip)
-{
-	bool is_return = !is_exact(session);
-	enum gj_how how = session->found_cnt == session->first_user ? GJ_HOW_IP : GJ_HOW_FP;
-	struct gj_mapping mapping = { 0 };
-	const struct gj_dso *dso = NULL;
-
-	if (session->host.resolve(session->host.data, ip, &mapping))
-		mapping = (struct gj_mapping){ 0 };
-	if (mapping.dso) {
-		dso = gj_dsos_find(session->dsos, &mapping);
-		if (!dso) {
-			complain_memory(session);
-			return;
-		}
-	}
-	add_location(session, gj_locations_find(session->locations, dso, &mapping, ip, false,
-						is_return), how);
-}
-
-static uint64_t user_reg(const struct gj_sample *sample, unsigned int reg, bool *has_out)
-{
-	uint64_t value = 0;
-
-	*has_out = sample->regs.values && (sample->regs.mask >> reg & 1);
-	if (*has_out)
-		memcpy(&value, sample->regs.values +
-				       __builtin_popcountll(sample->regs.mask &
-							    ((1ULL << reg) - 1)),
-		       sizeof(value));
-	return value;
-}
-
-/* A dwarf-mode sample has the user part as a stack dump. */
-static void walk_dump(struct gj_session *session, const struct gj_sample *sample)
-{
-	struct gj_window stack = { sample->stack, sample->stack_bytes };
-	bool has_ip, has_sp, has_bp;
-	uint64_t ip = user_reg(sample, X86_IP, &has_ip);
-	uint64_t sp = user_reg(sample, X86_SP, &has_sp);
-	uint64_t bp = user_reg(sample, X86_BP, &has_bp);
-	size_t cnt;
-
-	if (!has_ip)
-		return;
-	session->first_user = (uint32_t)session->found_cnt;
-	cnt = gj_fp_walk(has_sp && has_bp ? stack : (struct gj_window){ NULL, 0 }, ip, sp, bp,
-			 session->walked, GJ_MAX_CHAIN);
-	for (size_t i = 0; i < cnt; i++)
-		add_user(session, session->walked[i]);
-}
-
-static void find_locations(struct gj_session *session, const struct gj_sample *sample)
-{
-	bool in_kernel = sample->is_kernel, has_user = false;
-
-	session->found_cnt = 0;
-	session->first_user = 0;
-	session->has_go = false;
-	gj_locations_trim(session->locations);
-	if (!sample->chain) {
-		if (sample->is_kernel)
-			add_kernel(session, sample->ip);
-		else
-			add_user(session, sample->ip);
-		return;
-	}
-	for (uint64_t i = 0; i < sample->chain_cnt && i < GJ_MAX_CHAIN; i++) {
-		uint64_t ip = sample->chain[i];
-
-		if (ip >= (uint64_t)PERF_CONTEXT_MAX) {
-			in_kernel = ip == (uint64_t)PERF_CONTEXT_KERNEL;
-			session->first_user = (uint32_t)session->found_cnt;
-		} else if (in_kernel) {
-			add_kernel(session, ip);
-			session->first_user = (uint32_t)session->found_cnt;
-		} else {
-			add_user(session, ip);
-			has_user = true;
-		}
-	}
-	if (!has_user && sample->stack)
-		walk_dump(session, sample);
-}
-
 /* What the locations and registers show of the goroutine. */
-static void gather(const struct gj_session *session, const struct gj_sample *sample,
+static void gather(const struct gj_chain *chain, const struct gj_sample *sample,
 		   struct gj_gevidence *evidence)
 {
-	uint32_t all = 0, leaf, root;
+	uint32_t all = 0, root;
+	const struct gj_location *leaf;
 
 	*evidence = (struct gj_gevidence){
 		.pid = sample->pid,
@@ -285,37 +163,59 @@ static void gather(const struct gj_session *session, const struct gj_sample *sam
 		.time_ns = sample->time_ns,
 		.is_kernel = sample->is_kernel,
 	};
-	evidence->g = user_reg(sample, X86_R14, &evidence->has_g);
-	evidence->sp = user_reg(sample, X86_SP, &evidence->has_sp);
-	if (session->found_cnt == session->first_user)
+	evidence->has_g = gj_sample_reg(sample, GJ_X86_R14, &evidence->g);
+	evidence->has_sp = gj_sample_reg(sample, GJ_X86_SP, &evidence->sp);
+	if (chain->cnt == chain->first_user)
 		return;
-	for (size_t i = session->first_user; i < session->found_cnt; i++)
-		all |= session->found[i]->classes;
-	leaf = session->first_user;
-	root = session->found[session->found_cnt - 1]->classes;
+	for (size_t i = chain->first_user; i < chain->cnt; i++)
+		all |= chain->found[i]->classes;
+	leaf = chain->found[chain->first_user];
+	root = chain->found[chain->cnt - 1]->classes;
 	evidence->root_goexit = root & GJ_CLASS_GOEXIT;
 	evidence->root_thread = all & GJ_CLASS_ROOT;
-	evidence->leaf_is_go = session->found[leaf]->is_go &&
-			       !(session->found[leaf]->classes & GJ_CLASS_ASM);
+	evidence->leaf_is_go = leaf->is_go && !(leaf->classes & GJ_CLASS_ASM);
 	evidence->has_mcall = all & GJ_CLASS_SCHED;
 	evidence->has_systemstack = all & GJ_CLASS_SYSTEMSTACK;
 	evidence->has_coroutines = all & GJ_CLASS_COROUTINES;
 }
 
-static bool is_complete(const struct gj_session *session)
+static bool is_complete(const struct gj_chain *chain)
 {
-	size_t cnt = session->found_cnt;
+	size_t cnt = chain->cnt;
 
-	if (!cnt || session->found[cnt - 1]->is_kernel)
+	if (!cnt || chain->found[cnt - 1]->is_kernel)
 		return cnt > 0;
-	return session->found[cnt - 1]->classes & (GJ_CLASS_GOEXIT | GJ_CLASS_ROOT);
+	return chain->found[cnt - 1]->classes & (GJ_CLASS_GOEXIT | GJ_CLASS_ROOT);
 }
 
-static void put(struct gj_session *session, const struct gj_record *record)
+/* format=perf: whether the host has to write the record's first line. */
+static bool needs_host_line(const struct gj_session *session, const struct gj_sample *sample)
 {
+	return sample->host_line || session->options.host_lines ||
+	       (!session->knows_width && (session->options.report.fields & GJ_FIELD_EVENT));
+}
+
+static enum gj_printer put_perf(struct gj_session *session, const struct gj_record *record)
+{
+	if (needs_host_line(session, record->sample)) {
+		flush(session);
+		if (!gj_shared_put(&session->shared, &session->options.report, record))
+			return GJ_HOST_SHARES;
+		complain_memory(session);
+		return GJ_HOST_PRINTS;
+	}
+	gj_report_perf(&session->options.report, record, &session->out);
+	return GJ_PRINTED;
+}
+
+static enum gj_printer put(struct gj_session *session, const struct gj_record *record)
+{
+	enum gj_printer printer = GJ_PRINTED;
+	size_t before = session->out.size_bytes;
+
 	switch (session->options.format) {
 	case GJ_FORMAT_PERF:
-		gj_report_perf(&session->options.report, record, &session->out);
+		printer = put_perf(session, record);
 		break;
 	case GJ_FORMAT_JSON:
 		gj_report_json(&session->options.report, record, &session->out);
@@ -325,37 +225,65 @@ static void put(struct gj_session *session, const struct gj_record *record)
 			complain_memory(session);
 		break;
 	}
+	if (session->out.failed) {
+		session->out.failed = false;
+		session->out.size_bytes = before;
+		complain_memory(session);
+		flush(session);
+		return GJ_HOST_PRINTS;
+	}
 	if (session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
 		flush(session);
+	return printer;
 }
 
-bool gj_session_sample(struct gj_session *session, const struct gj_sample *sample)
+enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sample *sample)
 {
+	struct gj_chain *chain = &session->chain;
 	struct gj_gevidence evidence;
 	struct gj_record record = {
 		.sample = sample,
+		.locations = chain->found,
+		.hows = chain->hows,
 		.goid = { .state = GJ_GOID_UNKNOWN, .reason = "off" },
 	};
 
-	find_locations(session, sample);
-	/* Nothing of Go's in it: the host prints it as ever, in its place among ours. */
-	if (!session->has_go && session->options.format == GJ_FORMAT_PERF) {
+	if (gj_chain_find(chain, sample)) {
+		complain_memory(session);
 		flush(session);
-		return false;
+		return GJ_HOST_PRINTS;
+	}
+	/* Nothing of Go's in it: the host prints it as ever, in its place among ours. */
+	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF) {
+		flush(session);
+		return GJ_HOST_PRINTS;
 	}
 	if (session->options.goid) {
-		gather(session, sample, &evidence);
+		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
 	}
-	record.locations = session->found;
-	record.hows = session->hows;
-	record.location_cnt = session->found_cnt;
-	record.complete = is_complete(session);
-	put(session, &record);
+	record.location_cnt = chain->cnt;
+	record.leaf = chain->leaf;
+	record.complete = is_complete(chain);
+	return put(session, &record);
+}
+
+void gj_session_shared(struct gj_session *session, const char *text, size_t size_bytes)
+{
+	struct gj_window printed = { (const uint8_t *)text, size_bytes };
+	unsigned int event_width = 0;
+
+	if (!session->shared.is_pending)
+		return;
+	gj_shared_merge(&session->shared, printed, &session->out, &event_width);
+	if (!session->knows_width) {
+		session->options.report.event_width = event_width;
+		session->knows_width = event_width > 0;
+	}
 	if (session->out.failed) {
 		session->out.failed = false;
+		session->out.size_bytes = 0;
 		complain_memory(session);
-		return false;
+		session->host.write(session->host.data, text, size_bytes);
 	}
-	return true;
 }

@@ -6,6 +6,8 @@
 #ifndef GJ_SESSION_H
 #define GJ_SESSION_H
 
+#include "base/cursor.h"
+#include "base/limits.h"
 #include "gojitter.h"
 #include "report/report.h"
 
@@ -25,14 +27,19 @@ enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON };
 struct gj_options {
 	enum gj_format format;
 	struct gj_report report;
-	unsigned int name_flags;
-	bool goid, show_probe;
+	bool goid, lines, short_names, readable, show_probe;
+	bool prints_file_off;    /* of gj_host */
+	bool host_lines;         /* the host prints every first line: its own options shape them */
+	unsigned int name_flags; /* of the two above */
 	const char *symfs; /* borrowed from the arguments */
 };
 
 /* 0, or -EINVAL with @diag. */
 int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		     struct gj_diag *diag);
+
+/* What perf keeps of a build id (tools/perf/util/build-id.h). */
+#define GJ_BUILD_ID_BYTES 20
 
 /*
  * The files behind the mappings, opened once each. A file that cannot be read,
@@ -42,6 +49,9 @@ struct gj_dso {
 	char *path; /* as the host names it; owned */
 	struct gj_image *image;
 	struct gj_gotab *gotab; /* NULL: no Go code to be had */
+	uint8_t build_id[GJ_BUILD_ID_BYTES]; /* as recorded */
+	size_t build_id_bytes;               /* 0: not known */
+	uint64_t text_off, text_end_off;     /* the executable segment in the file; empty: unknown */
 	bool has_coroutines;
 };
 
@@ -49,8 +59,29 @@ struct gj_dsos;
 
 struct gj_dsos *gj_dsos_new(const struct gj_host *host, const char *symfs);
 void gj_dsos_free(struct gj_dsos *dsos);
+/* Tells how many files were passed over in silence. */
+void gj_dsos_sum_up(const struct gj_dsos *dsos);
 /* NULL only when memory is out. */
 const struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping);
+
+/* A record whose first line the host prints: what of it is ours, until that line comes. */
+struct gj_shared {
+	bool is_pending, has_srclines;
+	struct gj_buf event;  /* name, to find its place in the line */
+	struct gj_buf goid;   /* " goid:N" or nothing */
+	struct gj_buf frames; /* lines in place of the host's */
+};
+
+void gj_shared_deinit(struct gj_shared *shared);
+/* Keeps what is ours of @record, whose sample and locations need not live on. 0 or -ENOMEM. */
+int gj_shared_put(struct gj_shared *shared, const struct gj_report *report,
+		  const struct gj_record *record);
+/*
+ * The host's @text with our parts in it.
+ * @event_width_out: the columns the host gives an event's name; 0 when the line shows none
+ */
+void gj_shared_merge(struct gj_shared *shared, struct gj_window text, struct gj_buf *out,
+		     unsigned int *event_width_out);
 
 /*
  * Locations seen, so that each is symbolized and formatted once. Bounded: when
@@ -71,8 +102,39 @@ const struct gj_location *gj_locations_find(struct gj_locations *locations,
 					    const struct gj_dso *dso,
 					    const struct gj_mapping *mapping, uint64_t ip,
 					    bool is_kernel, bool is_return);
-/* The kernel location of @ip where it is known already; kernel text does not move. */
+/* The same where it is known already, else NULL. */
+const struct gj_location *gj_locations_known(const struct gj_locations *locations,
+					     const struct gj_dso *dso, uint64_t file_off,
+					     uint64_t ip, bool is_return);
+/* The location of @ip in the kernel proper, which does not move, where it is known already. */
 const struct gj_location *gj_locations_kernel(const struct gj_locations *locations,
 					      uint64_t ip);
+
+/* Register numbers of arch/x86/include/uapi/asm/perf_regs.h. */
+enum { GJ_X86_BP = 6, GJ_X86_SP = 7, GJ_X86_IP = 8, GJ_X86_R14 = 22 };
+
+/* User register @reg of @sample; false, and 0, when it was not recorded. */
+bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out);
+
+/* The locations of one sample, until the next one. */
+struct gj_chain {
+	struct gj_host host;
+	struct gj_dsos *dsos;
+	struct gj_locations *locations;
+	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
+	enum gj_how hows[GJ_MAX_CHAIN];
+	size_t cnt;
+	size_t first_user; /* index of the innermost user location */
+	const struct gj_location *leaf; /* of the sample's own address */
+	bool has_go;
+	bool is_cut; /* out of memory */
+	/* The file whose text the sample's addresses lie in, at address minus bias. */
+	const struct gj_dso *text;
+	uint64_t text_bias;
+	uint64_t walked[GJ_MAX_CHAIN]; /* chain out of a stack dump */
+};
+
+/* Fills all below locations. 0, or -ENOMEM: then the host prints the sample. */
+int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample);
 
 #endif

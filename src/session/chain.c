@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A sample's call chain -> locations, innermost first: the kernel's part, then
+ * the user's, which a recording made with --call-graph dwarf has as a dump of
+ * the stack.
+ */
+#include "session/session.h"
+
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <string.h>
+
+#include "stitch/stitch.h"
+
+/* Since Linux 6.19: what follows is a cookie, the user's part comes in a record of its own. */
+#define CONTEXT_USER_DEFERRED ((uint64_t)-640)
+
+static void add(struct gj_chain *chain, const struct gj_location *location, enum gj_how how)
+{
+	if (!location) {
+		chain->is_cut = true;
+		return;
+	}
+	if (chain->cnt == GJ_MAX_CHAIN)
+		return;
+	chain->hows[chain->cnt] = how;
+	chain->found[chain->cnt++] = location;
+	chain->has_go |= location->is_go;
+}
+
+static struct gj_mapping resolve(const struct gj_chain *chain, uint64_t ip)
+{
+	struct gj_mapping mapping = { 0 };
+
+	if (chain->host.resolve(chain->host.data, ip, &mapping))
+		mapping = (struct gj_mapping){ 0 };
+	return mapping;
+}
+
+static const struct gj_location *find_kernel(struct gj_chain *chain, uint64_t ip)
+{
+	const struct gj_location *location = gj_locations_kernel(chain->locations, ip);
+	const struct gj_dso *dso = NULL;
+	struct gj_mapping mapping;
+
+	if (location)
+		return location;
+	mapping = resolve(chain, ip);
+	/* Only the kernel proper stays where it is; BPF programs and modules come and go. */
+	if (mapping.dso && strcmp(mapping.dso, "[kernel.kallsyms]")) {
+		dso = gj_dsos_find(chain->dsos, &mapping);
+		if (!dso)
+			return NULL;
+	}
+	return gj_locations_find(chain->locations, dso, &mapping, ip, true, false);
+}
+
+/*
+ * The program loader maps a segment of a file as one piece: where one address
+ * of this sample's process lies in it, its neighbours do too.
+ */
+static void enter_text(struct gj_chain *chain, const struct gj_dso *dso, uint64_t ip,
+		       uint64_t file_off)
+{
+	if (!dso || file_off < dso->text_off || file_off >= dso->text_end_off)
+		return;
+	chain->text = dso;
+	chain->text_bias = ip - file_off;
+}
+
+static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, bool is_return)
+{
+	const struct gj_dso *dso = NULL;
+	const struct gj_location *location;
+	struct gj_mapping mapping;
+	uint64_t off = ip - chain->text_bias;
+
+	if (chain->text && off >= chain->text->text_off && off < chain->text->text_end_off) {
+		location = gj_locations_known(chain->locations, chain->text, off, ip, is_return);
+		if (location)
+			return location;
+	}
+	mapping = resolve(chain, ip);
+	if (mapping.dso) {
+		dso = gj_dsos_find(chain->dsos, &mapping);
+		if (!dso)
+			return NULL;
+	}
+	enter_text(chain, dso, ip, mapping.file_off);
+	return gj_locations_find(chain->locations, dso, &mapping, ip, false, is_return);
+}
+
+static void add_user(struct gj_chain *chain, uint64_t ip)
+{
+	bool is_first = chain->cnt == chain->first_user;
+	/* The caller of some was interrupted anywhere, not waiting for a call to return. */
+	bool is_return = !is_first &&
+			 !(chain->found[chain->cnt - 1]->classes & GJ_CLASS_INTERRUPTED);
+
+	add(chain, find_user(chain, ip, is_return), is_first ? GJ_HOW_IP : GJ_HOW_FP);
+}
+
+bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out)
+{
+	*value_out = 0;
+	if (!sample->regs.values || !(sample->regs.mask >> reg & 1))
+		return false;
+	memcpy(value_out, sample->regs.values + __builtin_popcountll(sample->regs.mask &
+								     ((1ULL << reg) - 1)),
+	       sizeof(*value_out));
+	return true;
+}
+
+static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
+{
+	struct gj_window stack = { sample->stack, sample->stack_bytes };
+	uint64_t ip, sp, bp;
+	size_t cnt;
+
+	if (!gj_sample_reg(sample, GJ_X86_IP, &ip))
+		return;
+	if (!gj_sample_reg(sample, GJ_X86_SP, &sp) || !gj_sample_reg(sample, GJ_X86_BP, &bp))
+		stack = (struct gj_window){ NULL, 0 };
+	chain->first_user = chain->cnt;
+	cnt = gj_fp_walk(stack, ip, sp, bp, chain->walked, GJ_MAX_CHAIN);
+	for (size_t i = 0; i < cnt; i++)
+		add_user(chain, chain->walked[i]);
+}
+
+static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)
+{
+	bool in_kernel = sample->is_kernel, is_cookie = false, has_user = false;
+
+	for (uint64_t i = 0; i < sample->chain_cnt && i < GJ_MAX_CHAIN; i++) {
+		uint64_t ip = sample->chain[i];
+
+		if (ip >= (uint64_t)PERF_CONTEXT_MAX) {
+			in_kernel = ip == (uint64_t)PERF_CONTEXT_KERNEL;
+			is_cookie = ip == CONTEXT_USER_DEFERRED;
+			chain->first_user = chain->cnt;
+		} else if (is_cookie) {
+			is_cookie = false;
+		} else if (in_kernel) {
+			add(chain, find_kernel(chain, ip), GJ_HOW_KERNEL);
+			chain->first_user = chain->cnt;
+		} else {
+			add_user(chain, ip);
+			has_user = true;
+		}
+	}
+	if (!has_user && sample->stack)
+		walk_dump(chain, sample);
+}
+
+int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
+{
+	chain->cnt = 0;
+	chain->first_user = 0;
+	chain->has_go = false;
+	chain->is_cut = false;
+	chain->text = NULL;
+	gj_locations_trim(chain->locations);
+	if (sample->chain)
+		walk_chain(chain, sample);
+	chain->leaf = chain->cnt && chain->found[0]->ip == sample->ip ? chain->found[0] :
+		      sample->is_kernel ? find_kernel(chain, sample->ip) :
+					  find_user(chain, sample->ip, false);
+	if (!sample->chain)
+		add(chain, chain->leaf, sample->is_kernel ? GJ_HOW_KERNEL : GJ_HOW_IP);
+	return chain->is_cut || !chain->leaf ? -ENOMEM : 0;
+}
