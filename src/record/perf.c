@@ -248,13 +248,17 @@ int gj_perf_start(const struct gj_record_options *options, const struct gj_binar
 	return 0;
 }
 
-int gj_perf_enable(struct gj_perf_run *run)
+int gj_perf_enable(struct gj_perf_run *run, const char *event)
 {
-	static const char command[] = "enable\n";
-	char answer[16];
+	char command[2 * GJ_UPROBE_NAME_BYTES], answer[16];
 	ssize_t got;
+	int size;
 
-	if (write(run->control_fd, command, sizeof(command) - 1) != sizeof(command) - 1)
+	if (event)
+		size = snprintf(command, sizeof(command), "enable " GJ_UPROBE_GROUP ":%s\n", event);
+	else
+		size = snprintf(command, sizeof(command), "enable\n");
+	if (write(run->control_fd, command, (size_t)size) != size)
 		return -EPIPE;
 	do
 		got = read(run->ack_fd, answer, sizeof(answer));

@@ -302,18 +302,31 @@ static int wait_for_perf(struct recording *recording)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/* perf records switches from here on, and nothing else yet. */
+static int enable_probes(struct recording *recording)
+{
+	int err = 0;
+
+	for (unsigned int i = 0; i < recording->binaries.cnt && !err; i++)
+		if (recording->binaries.list[i].event[0])
+			err = gj_perf_enable(&recording->run, recording->binaries.list[i].event);
+	return err;
+}
+
 /*
- * From the moment switches are recorded on, who runs where is known; what ran
- * just before is what bore the same id in a snapshot before that and in this.
+ * Switches first, then who runs where at that moment, then the samples: so the
+ * first sample already finds its goroutine.
  */
 static void begin(struct recording *recording)
 {
+	uint32_t flags = recording->probed ? GJ_TRAIL_PROBED : 0;
 	uint64_t seen;
 
-	gj_watch_snapshot(recording->watch, 0);
-	if (gj_perf_enable(&recording->run))
+	if (enable_probes(recording))
 		return; /* perf ended; its status tells */
-	seen = gj_watch_snapshot(recording->watch, recording->probed ? GJ_TRAIL_PROBED : 0);
+	seen = gj_watch_snapshot(recording->watch, flags);
+	if (gj_perf_enable(&recording->run, NULL))
+		return;
 	say(recording, "recording; %llu goroutines now", (unsigned long long)seen);
 }
 

@@ -105,8 +105,8 @@ struct gj_perf_run {
 /* Starts perf, with events off until gj_perf_enable when @deferred. */
 int gj_perf_start(const struct gj_record_options *options, const struct gj_binaries *binaries,
 		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag);
-/* 0 once events are on; -EPIPE when perf ended instead. */
-int gj_perf_enable(struct gj_perf_run *run);
+/* 0 once @event of our group, or all with NULL, is on; -EPIPE when perf ended instead. */
+int gj_perf_enable(struct gj_perf_run *run, const char *event);
 /* The command that gj_perf_start runs, as a shell would take it. */
 void gj_perf_show(const struct gj_record_options *options, const struct gj_binaries *binaries,
 		  bool deferred, struct gj_buf *out);
