@@ -13,6 +13,7 @@ UNIT_TESTS += \
 UNIT_TESTS += \
 	goroutine \
 	live \
+	live_changes \
 	maps
 
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.

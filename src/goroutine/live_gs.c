@@ -164,14 +164,15 @@ static bool is_sane(const struct gj_trail_g *g)
 }
 
 /*
- * Two readings that name the same goroutine on the same stack. newproc1 gives a
- * g away while its status is dead and makes it alive last, so what two readings
- * agree on, both of them alive, was never half of each.
+ * Two readings that name the same goroutine on the same stack, so that neither
+ * is half of one and half of another. What is left: a g that was just given away
+ * and bears the id before for some instructions more, while its status says
+ * alive (newproc1, up to Go 1.23). Nothing has run on it yet.
  */
 static bool is_settled(const struct gj_trail_g *a, const struct gj_trail_g *b)
 {
-	return a->goid == b->goid && a->stack_lo == b->stack_lo && a->stack_hi == b->stack_hi &&
-	       a->start_pc == b->start_pc && is_alive(a) == is_alive(b);
+	return a->goid == b->goid && is_alive(a) == is_alive(b) && a->stack_lo == b->stack_lo &&
+	       a->stack_hi == b->stack_hi;
 }
 
 /* Reads one g until two readings agree; false when it died, or never settles. */

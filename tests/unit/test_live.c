@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Snapshots of a runtime that this program plays itself, with structs as Go
- * 1.22 lays them out: what a good one gives, what a broken or hostile one does,
- * and that a goroutine which changes meanwhile is never half of each.
+ * 1.22 lays them out: what a good one gives, and what a broken or hostile one
+ * does. What changes while it is read: test_live_changes.c.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,110 +12,12 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "goroutine/live.h"
-
-/* Go 1.22, src/runtime/runtime2.go; only what is read. */
-struct fake_g {
-	uint64_t stack_lo, stack_hi, guards[2], panics[2];
-	uint64_t m;
-	uint8_t sched_to_status[88];
-	uint32_t status, stack_lock;
-	uint64_t goid, schedlink, waitsince;
-	uint8_t waitreason, rest[119];
-	uint64_t start_pc, tail[15];
-};
-
-struct fake_m {
-	uint64_t g0;
-	uint8_t morebuf[64];
-	uint64_t procid, gsignal;
-	uint8_t to_curg[104];
-	uint64_t curg;
-	uint8_t to_alllink[128];
-	uint64_t alllink;
-};
-
-_Static_assert(offsetof(struct fake_g, m) == 48, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_g, status) == 144, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_g, goid) == 152, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_g, waitreason) == 176, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_g, start_pc) == 296, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_m, procid) == 72, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_m, curg) == 192, "layout of Go 1.22");
-_Static_assert(offsetof(struct fake_m, alllink) == 328, "layout of Go 1.22");
-
-#define G_CNT 5
-#define M_CNT 3
-
-struct fake {
-	struct fake_g gs[G_CNT];
-	struct fake_g g0s[M_CNT];
-	struct fake_m ms[M_CNT];
-	uint64_t pointers[G_CNT + 3];
-	struct {
-		uint64_t va, cnt, cap;
-	} allgs;
-	uint64_t allm;
-	struct gj_target target;
-	struct gj_buf out;
-	uint32_t cnt;
-};
-
-static uint64_t va_of(const void *pointer)
-{
-	return (uint64_t)(uintptr_t)pointer;
-}
-
-static int setup(void **state)
-{
-	struct fake *fake = calloc(1, sizeof(*fake));
-
-	*state = fake;
-	if (!fake)
-		return -1;
-	for (unsigned int i = 0; i < G_CNT; i++) {
-		fake->gs[i] = (struct fake_g){
-			.stack_lo = 0x10000 * (i + 1), .stack_hi = 0x10000 * (i + 1) + 0x800,
-			.status = 4, .goid = i + 1, .waitreason = 14, .start_pc = 0x400000 + i,
-		};
-		/* Not in the order of their addresses, which the snapshot is. */
-		fake->pointers[i ? G_CNT - i : 0] = va_of(&fake->gs[i]);
-	}
-	fake->allgs.va = va_of(fake->pointers);
-	fake->allgs.cnt = G_CNT;
-	fake->allgs.cap = G_CNT + 3;
-	for (unsigned int i = 0; i < M_CNT; i++) {
-		fake->ms[i] = (struct fake_m){
-			.g0 = va_of(&fake->g0s[i]), .gsignal = 0x1000 + i, .procid = (uint64_t)getpid() + i,
-			.curg = va_of(&fake->gs[i]),
-			.alllink = i + 1 < M_CNT ? va_of(&fake->ms[i + 1]) : 0,
-		};
-		fake->g0s[i].m = va_of(&fake->ms[i]);
-	}
-	fake->allm = va_of(fake->ms);
-	fake->target.pid = (uint32_t)getpid();
-	gj_goffsets_clear(&fake->target.offsets);
-	assert_int_equal(gj_goffsets_from_table(22, &fake->target.offsets), 0);
-	fake->target.offsets.source = "table";
-	fake->target.allgs_va = va_of(&fake->allgs);
-	fake->target.allm_va = va_of(&fake->allm);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fake *fake = *state;
-
-	gj_buf_deinit(&fake->out);
-	free(fake);
-	return 0;
-}
+#include "fakeruntime.h"
 
 static const struct gj_trail_g *take_gs(struct fake *fake)
 {
@@ -361,58 +263,6 @@ static void first_goroutine(void **state)
 	assert_check(fake, -EBADMSG, "beyond any g");
 }
 
-struct reuser {
-	struct fake_g *g;
-	bool stop;
-};
-
-/*
- * Gives one g to new goroutines as the runtime does: dead first, alive last
- * (Go src/runtime/proc.go: gdestroy, newproc1).
- */
-static void *reuse(void *arg)
-{
-	struct reuser *reuser = arg;
-	struct fake_g *g = reuser->g;
-
-	for (uint64_t n = 100; !__atomic_load_n(&reuser->stop, __ATOMIC_RELAXED); n++) {
-		__atomic_store_n(&g->status, 6, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&g->goid, n, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&g->start_pc, n * 16, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&g->stack_hi, n * 0x10000 + 0x800, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&g->stack_lo, n * 0x10000, __ATOMIC_SEQ_CST);
-		__atomic_store_n(&g->status, 1, __ATOMIC_SEQ_CST);
-	}
-	return NULL;
-}
-
-static void used_again_meanwhile(void **state)
-{
-	struct fake *fake = *state;
-	struct reuser reuser = { &fake->gs[2], false };
-	unsigned long seen = 0;
-	pthread_t thread;
-
-	fake->gs[2].status = 6;
-	assert_int_equal(pthread_create(&thread, NULL, reuse, &reuser), 0);
-	for (int i = 0; i < 20000; i++) {
-		const struct gj_trail_g *gs = take_gs(fake);
-
-		for (uint32_t k = 0; k < fake->cnt; k++) {
-			if (gs[k].g != va_of(&fake->gs[2]))
-				continue;
-			seen++;
-			assert_int_equal(gs[k].stack_lo, gs[k].goid * 0x10000);
-			assert_int_equal(gs[k].stack_hi, gs[k].goid * 0x10000 + 0x800);
-			assert_int_equal(gs[k].start_pc, gs[k].goid * 16);
-		}
-		assert_true(fake->cnt >= G_CNT - 1);
-	}
-	__atomic_store_n(&reuser.stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
-	assert_true(seen > 0);
-}
-
 static void not_go(void **state)
 {
 	struct gj_diag diag = { 0 };
@@ -428,15 +278,14 @@ static void not_go(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(goroutines, setup, teardown),
-		cmocka_unit_test_setup_teardown(states, setup, teardown),
-		cmocka_unit_test_setup_teardown(insane_goroutines, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_pointers, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_lists, setup, teardown),
-		cmocka_unit_test_setup_teardown(threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(bad_threads, setup, teardown),
-		cmocka_unit_test_setup_teardown(first_goroutine, setup, teardown),
-		cmocka_unit_test_setup_teardown(used_again_meanwhile, setup, teardown),
+		cmocka_unit_test_setup_teardown(goroutines, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(states, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(insane_goroutines, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(bad_pointers, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(bad_lists, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(threads, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(bad_threads, fake_setup, fake_teardown),
+		cmocka_unit_test_setup_teardown(first_goroutine, fake_setup, fake_teardown),
 		cmocka_unit_test(not_go),
 	};
 
