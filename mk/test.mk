@@ -14,7 +14,8 @@ UNIT_TESTS += \
 	goroutine \
 	live \
 	live_changes \
-	maps
+	maps \
+	offsets
 
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
@@ -24,6 +25,7 @@ FUZZ_TARGETS += \
 	image
 
 FUZZ_TARGETS += \
+	offsets \
 	trailer
 
 # Scripts that want real parts, in the order they run.
@@ -71,7 +73,8 @@ TEST_PROGRAMS := \
 
 TEST_PROGRAMS += \
 	goroutine/offsets \
-	goroutine/snapshot
+	goroutine/snapshot \
+	goroutine/sweep
 
 TEST_PROGRAMS += \
 	probe/plan

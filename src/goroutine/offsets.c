@@ -181,23 +181,34 @@ static int add_distances(struct evidence *evidence)
 }
 
 /*
- * A program's own TLS block ends at the thread pointer (amd64), so with eight
- * bytes in it the slot can only be at -8. Anything else is for the code to say.
+ * True where the slot can only be at -8: a program's own TLS block ends at the
+ * thread pointer (amd64), and it holds g alone; or there is no block since the
+ * program is static, and Go's linker lays g there itself (Go
+ * src/cmd/link/internal/ld/sym.go, Tlsoffset).
  */
+static bool has_fixed_tls(const struct gj_image *image)
+{
+	uint64_t size_bytes, align;
+
+	if (gj_image_arch(image) != GJ_ARCH_AMD64)
+		return false;
+	if (gj_image_tls(image, &size_bytes, &align))
+		return !gj_image_is_dyn(image);
+	return size_bytes == 8 && align <= 8 &&
+	       (!gj_image_is_dyn(image) || gj_image_has_interp(image));
+}
+
+/* Anything else is for the code to say. */
 static int add_tls(struct evidence *evidence)
 {
-	const struct gj_image *image = evidence->image;
 	struct gj_goffsets *offsets = &evidence->offsets;
-	uint64_t size_bytes, align;
-	bool is_program = !gj_image_is_dyn(image) || gj_image_has_interp(image);
 
-	if (gj_image_arch(image) != GJ_ARCH_AMD64 || !is_program ||
-	    gj_image_tls(image, &size_bytes, &align) || size_bytes != 8 || align > 8)
+	if (!has_fixed_tls(evidence->image))
 		return 0;
 	if (offsets->tls_g != INT64_MIN && offsets->tls_g != -8)
 		return gj_diag_set(evidence->diag, -EBADMSG,
-				   "%s: the TLS slot of g is at %lld by the code but at -8 by PT_TLS (Go %s); please report this build",
-				   gj_image_path(image), (long long)offsets->tls_g,
+				   "%s: the TLS slot of g is at %lld by the code but at -8 by the program headers (Go %s); please report this build",
+				   gj_image_path(evidence->image), (long long)offsets->tls_g,
 				   release(evidence->info));
 	offsets->tls_g = -8;
 	offsets->tls_got_va = 0;

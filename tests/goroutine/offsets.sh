@@ -78,6 +78,25 @@ check_version() # VERSION
 		'code (release not in the table)'
 }
 
+# Linked in another way: what the stripped build tells is what gdb has of its twin.
+check_linked() # VERSION PROGRAM VARIANT STRIPPED-VARIANT TLS
+{
+	twin=$($build "$1" "$2" "$3" 2>"$work/err") && binary=$($build "$1" "$2" "$4" 2>"$work/err") ||
+		{ tap_fail "$1 $2 $4 builds" "$(cat "$work/err")"; return; }
+	gdb_says "$twin" >"$work/truth"
+	check_all "$1 $4" "$binary" "$work/truth" code+table
+	check_code "$1 $4" "$binary" "$work/truth"
+	tap_check "$1 $4: TLS slot" grep -qx "$5" "$work/all"
+}
+
+# Each byte of the functions that are decoded, spoiled in three ways.
+spoiled()
+{
+	binary=$($build "$1" rich nosym) && "$O/tests/goroutine/sweep" "$binary" >"$work/sweep" &&
+		grep -qE '^[0-9]{4,} right, [0-9]{2,} refused$' "$work/sweep" ||
+		{ cat "$work/sweep"; return 1; }
+}
+
 # Sources that disagree are refused, and both values named.
 refused()
 {
@@ -99,6 +118,16 @@ unknown_release()
 for version in $(tests/toolchains.sh --list); do
 	check_version "$version"
 done
+for version in 1.15 1.19 1.27; do
+	check_linked $version rich pie pie+nosym 'tls -8'
+	check_linked $version rich pie+ext pie+ext+strip 'tls -8'
+	check_linked $version rich lld+pie lld+pie+strip 'tls -8'
+	check_linked $version cgo cshared cshared+strip 'tls-slot 0x[0-9a-f]*'
+done
+for version in 1.15 1.22 1.27; do
+	tap_check "$version: no spoiled byte of code makes a wrong offset" spoiled $version
+done
+
 # Stripped programs that others built, of releases there is no toolchain for:
 # what their instructions tell by themselves is what the table says of that
 # release, without which `source` would be another.
