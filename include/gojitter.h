@@ -130,6 +130,35 @@ void gj_session_end(struct gj_session *session);
 int gj_perf_record_regs(uint64_t sample_type, uint64_t sample_regs_user, uint16_t misc,
 			struct gj_sample *sample);
 
+/*
+ * Lines for hosts that print tracepoints one by one and know nothing but the
+ * tracepoint's own fields (libtraceevent): the hits of our probe on
+ * runtime.execute, events gojitter:goexec_ID.
+ */
+struct gj_goexec;
+
+struct gj_goexec_hit {
+	size_t size; /* sizeof(struct gj_goexec_hit) of the caller */
+	const char *event; /* name without its group; the same pointer for every hit of an event */
+	uint32_t tid;
+	uint64_t probe_ip;
+	uint64_t g, goid, start_pc; /* as recorded; 0: not recorded */
+};
+
+/*
+ * @recording: the perf.data file the hits come from, borrowed until
+ * gj_goexec_free; NULL when there is none. NULL: out of memory.
+ */
+struct gj_goexec *gj_goexec_new(const uint8_t *recording, size_t size_bytes);
+void gj_goexec_free(struct gj_goexec *goexec); /* NULL allowed */
+/*
+ * Name number @index of those our events may have: the recording's, those
+ * defined on this machine, and goexec_0 to goexec_63. NULL past the last.
+ */
+const char *gj_goexec_event(const struct gj_goexec *goexec, size_t index);
+/* "goroutine 34 starts running main.worker (g=0xc000102380)"; until the next call. NULL: out of memory. */
+const char *gj_goexec_text(struct gj_goexec *goexec, const struct gj_goexec_hit *hit);
+
 #ifdef __cplusplus
 }
 #endif

@@ -82,6 +82,12 @@ LIB_SRCS += \
 	src/record/record.c \
 	src/record/watch.c
 
+LIB_SRCS += \
+	src/sample/perf_maps.c \
+	src/session/goexec.c \
+	src/session/goexec_binary.c \
+	src/session/goexec_wrapper.c
+
 CMD_SRCS := \
 	src/cmd/doctor.c \
 	src/cmd/record.c \

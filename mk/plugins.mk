@@ -35,3 +35,25 @@ $(O)/obj/exec-path.stamp: plugins/perf/ways/exec-path.sh
 	$(Q)$< $(O) $(O)/exec-path "$$(perf --exec-path 2>/dev/null)" && touch $@
 
 PLUGINS += $(O)/bin/perf $(WAYS:%=$(O)/%) $(O)/obj/exec-path.stamp
+
+# libtraceevent loads every .so of a directory, so the plugin has one of its
+# own. Its tep_* and trace_seq_* come from the host, which may have them linked
+# in: it does not name libtraceevent as a library it needs.
+TRACEEVENT_OBJS := $(O)/obj/plugins/perf/traceevent.o $(O)/obj/plugins/perf/recording.o
+
+$(O)/obj/plugins/perf/traceevent.o: BASE_CFLAGS += $(shell $(PKG_CONFIG) --cflags libtraceevent)
+
+$(O)/traceevent/plugin_gojitter.so: $(TRACEEVENT_OBJS) $(O)/libgojitter.a plugins/perf/traceevent.map
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,--as-needed -Wl,--version-script=plugins/perf/traceevent.map \
+		-o $@ $(TRACEEVENT_OBJS) $(O)/libgojitter.a $(LDLIBS)
+
+.PHONY: features
+features:
+	@echo 'libtraceevent: [$(HAVE_TRACEEVENT)]'
+all: features
+
+ifeq ($(HAVE_TRACEEVENT),on)
+PLUGINS += $(O)/traceevent/plugin_gojitter.so
+endif

@@ -47,6 +47,9 @@ CHECK_SCRIPTS += \
 	tests/record/record.sh \
 	tests/record/goid.sh
 
+CHECK_SCRIPTS += \
+	tests/traceevent/plugin.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \

@@ -56,4 +56,7 @@
 #define GJ_MAX_DEBUGINFO_RATIO 8
 #define GJ_MIN_DEBUGINFO_BYTES (1u << 24)
 
+/* Names of probe events taken from one recording or machine: one per Go binary being watched. */
+#define GJ_MAX_GOEXEC_NAMES 1024
+
 #endif

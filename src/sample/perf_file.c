@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * perf.data's header, as far as the names of its events
+ * perf.data's header, as far as its data and the names of its events
  * (tools/perf/Documentation/perf.data-file-format.txt):
  *
  *   0 "PERFILE2"   8 u64 size   16 u64 attr size   24 attrs {off, size}
@@ -12,9 +12,26 @@
  */
 #include "sample/sample.h"
 
+#define HEADER_TRACING_DATA 1
 #define HEADER_EVENT_DESC 12
 #define MAX_EVENTS 65536
 #define MAX_NAME 512
+
+static bool find_data(struct gj_window file, uint64_t *off_out, uint64_t *size_bytes_out)
+{
+	return file.size_bytes >= 80 && !memcmp(file.base, "PERFILE2", 8) &&
+	       gj_window_u64(file, 40, off_out) && gj_window_u64(file, 48, size_bytes_out) &&
+	       gj_window_holds(file, *off_out, *size_bytes_out);
+}
+
+struct gj_window gj_perf_file_data(struct gj_window file)
+{
+	uint64_t off, size_bytes;
+
+	if (!find_data(file, &off, &size_bytes))
+		return (struct gj_window){ NULL, 0 };
+	return gj_window_slice(file, off, size_bytes);
+}
 
 /* The bytes of feature @bit, empty when the file has none. */
 static struct gj_window find_feature(struct gj_window file, unsigned int bit)
@@ -22,16 +39,19 @@ static struct gj_window find_feature(struct gj_window file, unsigned int bit)
 	struct gj_window none = { NULL, 0 };
 	uint64_t data_off, data_bytes, features, off, size_bytes;
 
-	if (file.size_bytes < 80 || memcmp(file.base, "PERFILE2", 8) ||
-	    !gj_window_u64(file, 40, &data_off) || !gj_window_u64(file, 48, &data_bytes) ||
-	    !gj_window_u64(file, 72, &features) || !(features >> bit & 1) ||
-	    !gj_window_holds(file, data_off, data_bytes))
+	if (!find_data(file, &data_off, &data_bytes) || !gj_window_u64(file, 72, &features) ||
+	    !(features >> bit & 1))
 		return none;
 	off = data_off + data_bytes +
 	      16 * (uint64_t)__builtin_popcountll(features & ((1ULL << bit) - 1));
 	if (!gj_window_u64(file, off + 8, &size_bytes) || !gj_window_u64(file, off, &off))
 		return none;
 	return gj_window_slice(file, off, size_bytes);
+}
+
+struct gj_window gj_perf_file_formats(struct gj_window file)
+{
+	return find_feature(file, HEADER_TRACING_DATA);
 }
 
 unsigned int gj_perf_file_event_width(struct gj_window file)

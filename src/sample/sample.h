@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What src/sample gives besides struct gj_sample and gj_perf_record_regs, which
- * are public (include/gojitter.h): a look into perf.data's own header.
+ * are public (include/gojitter.h): a look into perf.data itself.
  */
 #ifndef GJ_SAMPLE_H
 #define GJ_SAMPLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "base/cursor.h"
 #include "gojitter.h"
@@ -33,5 +36,35 @@ struct gj_perf_gap {
  */
 int gj_perf_file_gaps(struct gj_window file,
 		      int (*found)(void *data, const struct gj_perf_gap *gap), void *data);
+
+/* The records of a perf.data file; empty when it is none, or was not finished. */
+struct gj_window gj_perf_file_data(struct gj_window file);
+/*
+ * The tracepoints' format files as perf copied them from tracefs
+ * (tools/perf/util/trace-event-info.c), among other text; empty without any.
+ */
+struct gj_window gj_perf_file_formats(struct gj_window file);
+
+/* The file behind one address of a process. */
+struct gj_perf_map {
+	const char *path;          /* into the perf.data file */
+	uint64_t file_off;         /* of that address */
+	uint64_t inode;            /* 0: unknown */
+	struct gj_window build_id; /* empty: unknown */
+};
+
+struct gj_perf_maps;
+
+/* Borrows @file. NULL: out of memory. */
+struct gj_perf_maps *gj_perf_maps_new(struct gj_window file);
+void gj_perf_maps_free(struct gj_perf_maps *maps); /* NULL allowed */
+/* Whether the recording shows any executable mapping at all. */
+bool gj_perf_maps_any(const struct gj_perf_maps *maps);
+/*
+ * What the process of thread @tid had mapped at @va when the recording ended.
+ * -ENOENT when that is not known.
+ */
+int gj_perf_maps_find(const struct gj_perf_maps *maps, uint32_t tid, uint64_t va,
+		      struct gj_perf_map *map_out);
 
 #endif
