@@ -70,8 +70,8 @@ static void enter_text(struct gj_chain *chain, const struct gj_dso *dso, uint64_
 
 static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, bool is_return)
 {
-	const struct gj_dso *dso = NULL;
 	const struct gj_location *location;
+	struct gj_dso *dso = NULL;
 	struct gj_mapping mapping;
 	uint64_t off = ip - chain->text_bias;
 
@@ -85,6 +85,8 @@ static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, 
 		dso = gj_dsos_find(chain->dsos, &mapping);
 		if (!dso)
 			return NULL;
+		if (!mapping.sym)
+			gj_dsos_explain(chain->dsos, dso);
 	}
 	enter_text(chain, dso, ip, mapping.file_off);
 	return gj_locations_find(chain->locations, dso, &mapping, ip, false, is_return);

@@ -108,14 +108,16 @@ static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
 	return err;
 }
 
-static void complain(struct gj_dsos *dsos, const char *path, const char *what)
+void gj_dsos_explain(struct gj_dsos *dsos, struct gj_dso *dso)
 {
 	struct gj_diag line = { 0 };
 
-	if (dsos->complaint_cnt++ >= MAX_COMPLAINTS)
+	if (!dso->problem)
 		return;
-	gj_diag_set(&line, -EIO, "%s: %s", path, what);
-	dsos->host.warn(dsos->host.data, line.text);
+	gj_diag_set(&line, -EIO, "%s: %s", dso->path, dso->problem);
+	dso->problem = NULL;
+	if (dsos->complaint_cnt++ < MAX_COMPLAINTS)
+		dsos->host.warn(dsos->host.data, line.text);
 }
 
 void gj_dsos_sum_up(const struct gj_dsos *dsos)
@@ -144,8 +146,8 @@ static int open_path(const struct gj_dsos *dsos, const struct gj_dso *dso,
 	return err;
 }
 
-/* The file as recorded, or NULL; says once why when it looks like one that should be there. */
-static struct gj_image *open_file(struct gj_dsos *dsos, const struct gj_dso *dso)
+/* The file as recorded, or NULL and the problem when it looks like one that should be there. */
+static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso)
 {
 	struct gj_image *image = NULL;
 	int err = open_path(dsos, dso, &image);
@@ -158,13 +160,11 @@ static struct gj_image *open_file(struct gj_dsos *dsos, const struct gj_dso *dso
 		return image;
 	gj_image_close(image);
 	if (!err)
-		complain(dsos, dso->path,
-			 "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR");
+		dso->problem = "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR";
 	else if (err == -ENOENT)
-		complain(dsos, dso->path,
-			 "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR");
+		dso->problem = "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR";
 	else if (err != -EBADMSG && err != -EOPNOTSUPP)
-		complain(dsos, dso->path, strerror(-err));
+		dso->problem = strerrordesc_np(-err);
 	return NULL;
 }
 
@@ -232,7 +232,7 @@ static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key)
 	return dso;
 }
 
-const struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping)
+struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping)
 {
 	size_t slot = ((uintptr_t)mapping->dso >> 4) & (HINT_CNT - 1);
 	struct gj_dso key = { .path = (char *)(uintptr_t)mapping->dso };

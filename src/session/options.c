@@ -120,6 +120,7 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 		{ "annotate", &options->report.annotate_kernel },
 		{ "show-probe", &options->show_probe },
 		{ "host-lines", &options->host_lines },
+		{ "ordered", &options->ordered },
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)

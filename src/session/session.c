@@ -199,7 +199,7 @@ static enum gj_printer put_perf(struct gj_session *session, const struct gj_reco
 {
 	if (needs_host_line(session, record->sample)) {
 		flush(session);
-		if (!gj_shared_put(&session->shared, &session->options.report, record))
+		if (!gj_shared_put(&session->shared, record))
 			return GJ_HOST_SHARES;
 		complain_memory(session);
 		return GJ_HOST_PRINTS;
@@ -232,7 +232,7 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 		flush(session);
 		return GJ_HOST_PRINTS;
 	}
-	if (session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
+	if (session->options.ordered || session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
 		flush(session);
 	return printer;
 }
@@ -275,7 +275,8 @@ void gj_session_shared(struct gj_session *session, const char *text, size_t size
 
 	if (!session->shared.is_pending)
 		return;
-	gj_shared_merge(&session->shared, printed, &session->out, &event_width);
+	gj_shared_merge(&session->shared, &session->options.report, session->chain.found,
+			session->chain.cnt, printed, &session->out, &event_width);
 	if (!session->knows_width) {
 		session->options.report.event_width = event_width;
 		session->knows_width = event_width > 0;

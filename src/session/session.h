@@ -30,7 +30,8 @@ struct gj_options {
 	bool goid, lines, short_names, readable, show_probe;
 	bool prints_file_off;    /* of gj_host */
 	bool host_lines;         /* the host prints every first line: its own options shape them */
-	unsigned int name_flags; /* of the two above */
+	bool ordered;            /* the host prints other records too: text must not wait */
+	unsigned int name_flags; /* GJ_NAME_* of short_names and readable */
 	const char *symfs; /* borrowed from the arguments */
 };
 
@@ -53,35 +54,37 @@ struct gj_dso {
 	size_t build_id_bytes;               /* 0: not known */
 	uint64_t text_off, text_end_off;     /* the executable segment in the file; empty: unknown */
 	bool has_coroutines;
+	const char *problem; /* why there is no image, until it has been told; static text */
 };
 
 struct gj_dsos;
 
 struct gj_dsos *gj_dsos_new(const struct gj_host *host, const char *symfs);
 void gj_dsos_free(struct gj_dsos *dsos);
+/* Says once why @dso could not be read, when something stood in the way. */
+void gj_dsos_explain(struct gj_dsos *dsos, struct gj_dso *dso);
 /* Tells how many files were passed over in silence. */
 void gj_dsos_sum_up(const struct gj_dsos *dsos);
 /* NULL only when memory is out. */
-const struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping);
+struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping);
 
 /* A record whose first line the host prints: what of it is ours, until that line comes. */
 struct gj_shared {
-	bool is_pending, has_srclines;
-	struct gj_buf event;  /* name, to find its place in the line */
-	struct gj_buf goid;   /* " goid:N" or nothing */
-	struct gj_buf frames; /* lines in place of the host's */
+	bool is_pending;
+	struct gj_buf event; /* name, to find its place in the line */
+	struct gj_goid goid;
 };
 
 void gj_shared_deinit(struct gj_shared *shared);
-/* Keeps what is ours of @record, whose sample and locations need not live on. 0 or -ENOMEM. */
-int gj_shared_put(struct gj_shared *shared, const struct gj_report *report,
-		  const struct gj_record *record);
+/* Keeps what is needed of @record but its locations. 0 or -ENOMEM. */
+int gj_shared_put(struct gj_shared *shared, const struct gj_record *record);
 /*
- * The host's @text with our parts in it.
+ * The host's @text with our parts in it, @locations written as the host writes its frames.
  * @event_width_out: the columns the host gives an event's name; 0 when the line shows none
  */
-void gj_shared_merge(struct gj_shared *shared, struct gj_window text, struct gj_buf *out,
-		     unsigned int *event_width_out);
+void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
+		     const struct gj_location *const *locations, size_t location_cnt,
+		     struct gj_window text, struct gj_buf *out, unsigned int *event_width_out);
 
 /*
  * Locations seen, so that each is symbolized and formatted once. Bounded: when

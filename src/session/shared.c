@@ -11,42 +11,35 @@
 void gj_shared_deinit(struct gj_shared *shared)
 {
 	gj_buf_deinit(&shared->event);
-	gj_buf_deinit(&shared->goid);
-	gj_buf_deinit(&shared->frames);
-}
-
-static void clear(struct gj_shared *shared)
-{
-	shared->event.size_bytes = shared->goid.size_bytes = shared->frames.size_bytes = 0;
 	shared->is_pending = false;
 }
 
-int gj_shared_put(struct gj_shared *shared, const struct gj_report *report,
-		  const struct gj_record *record)
+int gj_shared_put(struct gj_shared *shared, const struct gj_record *record)
 {
-	clear(shared);
+	shared->event.size_bytes = 0;
 	gj_buf_str(&shared->event, record->sample->event ? record->sample->event : "");
 	gj_buf_chr(&shared->event, ':');
-	if (report->fields & GJ_FIELD_GOID)
-		gj_report_goid(&record->goid, &shared->goid);
-	for (size_t i = 0; i < record->location_cnt; i++)
-		gj_buf_add(&shared->frames, record->locations[i]->text,
-			   record->locations[i]->text_bytes);
-	if (shared->event.failed || shared->goid.failed || shared->frames.failed) {
+	if (shared->event.failed) {
 		gj_shared_deinit(shared);
 		return -ENOMEM;
 	}
-	shared->has_srclines = report->fields & GJ_FIELD_SRCLINE;
+	shared->goid = record->goid;
 	shared->is_pending = true;
 	return 0;
 }
 
-/* Bytes of the first line of @text, its newline included. */
-static size_t line_bytes(struct gj_window text)
+/* The first line of @text without its newline. */
+static struct gj_window first_line(struct gj_window text)
 {
 	const uint8_t *end = text.size_bytes ? memchr(text.base, '\n', text.size_bytes) : NULL;
 
-	return end ? (size_t)(end - text.base) + 1 : text.size_bytes;
+	return gj_window_slice(text, 0, end ? (uint64_t)(end - text.base) : UINT64_MAX);
+}
+
+static struct gj_window behind(struct gj_window text, struct gj_window line)
+{
+	return gj_window_slice(text, line.size_bytes + (line.size_bytes < text.size_bytes),
+			       UINT64_MAX);
 }
 
 /* Where "event:" begins in @line, the line's end when it is not there. */
@@ -71,28 +64,72 @@ static unsigned int width_of(struct gj_window line, size_t event_off, size_t eve
 	return (unsigned int)(event_off - start + event_cnt - (start > 0));
 }
 
-void gj_shared_merge(struct gj_shared *shared, struct gj_window text, struct gj_buf *out,
-		     unsigned int *event_width_out)
+/* A frame's line begins with a tab, the source line behind it with two blanks. */
+static bool is_frame(struct gj_window line, bool has_frames)
 {
-	struct gj_window line = { text.base, line_bytes(text) };
-	size_t end = line.size_bytes - (line.size_bytes && line.base[line.size_bytes - 1] == '\n');
-	size_t event = find_event(shared, (struct gj_window){ line.base, end });
-	size_t split = event < end ? event + shared->event.size_bytes : end;
+	return line.size_bytes && (line.base[0] == '\t' || (has_frames && line.size_bytes > 2 &&
+							    !memcmp(line.base, "  ", 2)));
+}
+
+/*
+ * Which fields the host shows of a frame, "\t<ip>[ name[+0xoff]][ (dso)]": it
+ * may show others for another type of event.
+ */
+static unsigned int fields_of(struct gj_window line, unsigned int fields)
+{
+	const uint8_t *end = line.base + line.size_bytes;
+	const uint8_t *ip = line.base + 1, *name;
+
+	while (ip < end && *ip == ' ')
+		ip++;
+	name = memchr(ip, ' ', (size_t)(end - ip));
+	fields &= ~(unsigned int)(GJ_FIELD_SYM | GJ_FIELD_SYMOFF | GJ_FIELD_DSO);
+	if (!name)
+		return fields;
+	if (end[-1] == ')' && memmem(name, (size_t)(end - name), " (", 2))
+		fields |= GJ_FIELD_DSO;
+	if (end - name > 1 && name[1] != '(')
+		fields |= GJ_FIELD_SYM;
+	if (memmem(name, (size_t)(end - name), "+0x", 3))
+		fields |= GJ_FIELD_SYMOFF;
+	return fields;
+}
+
+static void add_frames(const struct gj_report *report,
+		       const struct gj_location *const *locations, size_t location_cnt,
+		       unsigned int fields, struct gj_buf *out)
+{
+	struct gj_report like_host = *report;
+
+	like_host.fields = fields;
+	for (size_t i = 0; i < location_cnt; i++)
+		gj_report_location(&like_host, locations[i], out);
+}
+
+void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
+		     const struct gj_location *const *locations, size_t location_cnt,
+		     struct gj_window text, struct gj_buf *out, unsigned int *event_width_out)
+{
+	struct gj_window line = first_line(text), rest = behind(text, line);
+	size_t event = find_event(shared, line), cnt = shared->event.size_bytes;
+	size_t split = event < line.size_bytes ? event + cnt : event;
+	unsigned int fields = 0;
 	bool has_frames = false;
 
-	*event_width_out = event < end ? width_of(line, event, shared->event.size_bytes - 1) : 0;
-	gj_buf_add(out, text.base, split);
-	gj_buf_add(out, shared->goid.data, shared->goid.size_bytes);
-	gj_buf_add(out, text.base + split, line.size_bytes - split);
-	text = gj_window_slice(text, line.size_bytes, UINT64_MAX);
-	/* A frame's line begins with a tab, the source line behind it with two blanks. */
-	while (text.size_bytes && (text.base[0] == '\t' || (has_frames && shared->has_srclines &&
-							    text.base[0] == ' '))) {
+	*event_width_out = event < line.size_bytes ? width_of(line, event, cnt - 1) : 0;
+	gj_buf_add(out, line.base, split);
+	if (report->fields & GJ_FIELD_GOID)
+		gj_report_goid(&shared->goid, out);
+	gj_buf_add(out, line.base + split, line.size_bytes - split);
+	gj_buf_chr(out, '\n');
+	while (is_frame(line = first_line(rest), has_frames)) {
+		if (line.base[0] == '\t')
+			fields |= fields_of(line, report->fields);
 		has_frames = true;
-		text = gj_window_slice(text, line_bytes(text), UINT64_MAX);
+		rest = behind(rest, line);
 	}
 	if (has_frames)
-		gj_buf_add(out, shared->frames.data, shared->frames.size_bytes);
-	gj_buf_add(out, text.base, text.size_bytes);
-	clear(shared);
+		add_frames(report, locations, location_cnt, fields, out);
+	gj_buf_add(out, rest.base, rest.size_bytes);
+	shared->is_pending = false;
 }
