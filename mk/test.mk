@@ -64,6 +64,13 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/perf/ways-newest.sh
 
+# The perf plugin.
+CHECK_SCRIPTS += \
+	tests/perf/plugin.sh
+
+LONG_SCRIPTS += \
+	tests/perf/plugin-long.sh
+
 BENCH_SCRIPTS :=
 
 BENCH_SCRIPTS += \

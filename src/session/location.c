@@ -209,20 +209,39 @@ static const char *format_name(struct gj_locations *locations, const char *name)
 	return text->failed ? NULL : take_text(locations, text->data, text->size_bytes);
 }
 
+/* Functions nobody calls: their first instruction is what a frame returns to. */
+static bool is_returned_to(const struct gj_dso *dso, uint64_t va)
+{
+	static const char *const names[] = {
+		"runtime.sigreturn", /* the signal frame's restorer, Go src/runtime/sys_linux_amd64.s */
+		"runtime.sigreturn__sigaction",
+		"runtime.systemstack_switch", /* saved by systemstack up to Go 1.19 */
+	};
+	struct gj_gofunc func;
+
+	if (gj_gotab_find_func(dso->gotab, va, &func) || func.entry_va != va)
+		return false;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(func.name, names[i]))
+			return true;
+	return false;
+}
+
 /* Fills the location from Go's tables; false when they do not hold the address. */
 static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 		    struct entry *entry)
 {
 	struct gj_location *location = &entry->location;
 	struct gj_gofunc func;
-	uint64_t va;
+	uint64_t va, call_va;
 	int cnt;
 
-	if (gj_image_off_to_va(dso->image, entry->file_off, &va) ||
-	    gj_gotab_find_func(dso->gotab, va - entry->is_return, &func))
+	if (gj_image_off_to_va(dso->image, entry->file_off, &va))
 		return false;
-	cnt = gj_gotab_frames(dso->gotab, va - entry->is_return, locations->frames,
-			      GJ_MAX_INLINE_DEPTH + 1);
+	call_va = entry->is_return && !is_returned_to(dso, va) ? va - 1 : va;
+	if (gj_gotab_find_func(dso->gotab, call_va, &func))
+		return false;
+	cnt = gj_gotab_frames(dso->gotab, call_va, locations->frames, GJ_MAX_INLINE_DEPTH + 1);
 	if (cnt <= 0)
 		return false;
 	location->frames = take(locations, (size_t)cnt * sizeof(*location->frames));
