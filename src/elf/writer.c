@@ -122,7 +122,8 @@ static int keep_section(struct writer *writer, unsigned int index, struct gj_dia
 	bytes = gj_image_section_bytes(writer->image, &section);
 	if ((!is_alloc && (!writer->with_code || is_replaced(section.name, section.type))) ||
 	    (writer->with_code && shdr.sh_type != SHT_NOBITS && bytes.size_bytes != shdr.sh_size)) {
-		shdr = (Elf64_Shdr){ .sh_type = SHT_NULL };
+		/* libelf fills the file from where a section without bytes stands. */
+		shdr = (Elf64_Shdr){ .sh_type = SHT_NULL, .sh_offset = writer->end_off };
 		return put_section(writer, "", &shdr, none, false, diag);
 	}
 	if (writer->with_code)
