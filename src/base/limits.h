@@ -33,6 +33,13 @@
 /* Bytes of one /proc/PID/maps: vm.max_map_count defaults to 65530 lines of about 100 bytes. */
 #define GJ_MAX_MAPS_BYTES (64u << 20)
 
+/*
+ * Entries of DWARF walked through side by side. The runtime's unit holds every
+ * type of the program, 50,000 in Go's compiler; a sibling that points back would
+ * never end.
+ */
+#define GJ_MAX_DWARF_ENTRIES (1u << 24)
+
 /* Goroutines of one process, dead ones included: 2^24, 128 MB of pointers. */
 #define GJ_MAX_GOROUTINES (1u << 24)
 

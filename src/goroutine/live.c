@@ -164,8 +164,11 @@ static int find_image(struct gj_live *live, const struct gj_vma **mapping_out,
 			return 0;
 		}
 	}
-	return gj_diag_set(diag, why.err == -EPERM || why.err == -EACCES ? -EPERM : -ENOENT,
-			   "process %u: no Go program: %s", live->target.pid,
+	if (why.err == -EACCES)
+		why.err = -EPERM;
+	/* Broken or newer tables of the executable itself are not the absence of Go. */
+	return gj_diag_set(diag, why.err ? why.err : -ENOENT, "process %u: no Go program: %s",
+			   live->target.pid,
 			   why.err ? why.text : "nothing in it carries Go's tables");
 }
 

@@ -61,9 +61,12 @@ static int explain(int err, const struct gj_target *target, struct gj_diag *diag
 		return gj_diag_set(diag, err,
 				   "process %u: no permission to read its memory; run as root or give the command CAP_SYS_PTRACE",
 				   target->pid);
-	return gj_diag_set(diag, err == -EFAULT ? -EBADMSG : err,
-			   "process %u: its goroutine list leads to memory that is not there",
-			   target->pid);
+	if (err == -EFAULT)
+		return gj_diag_set(diag, -EBADMSG,
+				   "process %u: its goroutine list leads to memory that is not there",
+				   target->pid);
+	return gj_diag_set(diag, err, "process %u: cannot read its memory: %s", target->pid,
+			   strerror(-err));
 }
 
 static int read_slice(const struct gj_target *target, struct slice *slice, struct gj_diag *diag)

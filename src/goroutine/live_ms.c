@@ -203,6 +203,9 @@ int gj_target_add_ms(const struct gj_target *target, struct gj_buf *out, uint32_
 				   target->pid, GJ_MAX_THREADS);
 	case -ESRCH:
 		return gj_diag_set(diag, err, "process %u is gone", target->pid);
+	case 0:
+		return 0;
 	}
-	return err;
+	return gj_diag_set(diag, err, "process %u: cannot read its threads: %s", target->pid,
+			   strerror(-err));
 }

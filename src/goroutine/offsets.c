@@ -97,7 +97,7 @@ static int say(struct evidence *evidence, size_t index, int32_t value, const cha
 	if (*known == value)
 		return 0;
 	return gj_diag_set(evidence->diag, -EBADMSG,
-			   "%s: %s is at offset %d by %s but at %d by %s (Go %s); no goroutine can be trusted, please report this build",
+			   "%s: %s is at offset %d by %s but at %d by %s (%s); no goroutine can be trusted, please report this build",
 			   gj_image_path(evidence->image), fields[index].name, *known,
 			   evidence->said_by[index], value, by, release(evidence->info));
 }
@@ -207,7 +207,7 @@ static int add_tls(struct evidence *evidence)
 		return 0;
 	if (offsets->tls_g != INT64_MIN && offsets->tls_g != -8)
 		return gj_diag_set(evidence->diag, -EBADMSG,
-				   "%s: the TLS slot of g is at %lld by the code but at -8 by the program headers (Go %s); please report this build",
+				   "%s: the TLS slot of g is at %lld by the code but at -8 by the program headers (%s); please report this build",
 				   gj_image_path(evidence->image), (long long)offsets->tls_g,
 				   release(evidence->info));
 	offsets->tls_g = -8;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/limits.h"
 #include "goroutine/offsets.h"
 
 struct member {
@@ -74,6 +75,7 @@ static void take_struct(Dwarf_Die *die, const char *struct_name, struct gj_goffs
 			struct embedded *embedded)
 {
 	bool is_g = !strcmp(struct_name, "runtime.g");
+	unsigned int entries_left = GJ_MAX_DWARF_ENTRIES;
 	Dwarf_Die child;
 
 	if (dwarf_child(die, &child))
@@ -91,7 +93,7 @@ static void take_struct(Dwarf_Die *die, const char *struct_name, struct gj_goffs
 			if (!strcmp(members[i].struct_name, struct_name) &&
 			    !strcmp(members[i].name, name))
 				*field_of(offsets, &members[i]) = member_offset(&child);
-	} while (!dwarf_siblingof(&child, &child));
+	} while (--entries_left && !dwarf_siblingof(&child, &child));
 }
 
 static bool is_wanted(const char *struct_name)
@@ -105,7 +107,7 @@ static bool is_wanted(const char *struct_name)
 /* The four structs among the children of the runtime's unit. */
 static void take_unit(Dwarf_Die *unit, struct gj_goffsets *offsets, struct embedded *embedded)
 {
-	unsigned int left = 4;
+	unsigned int left = 4, entries_left = GJ_MAX_DWARF_ENTRIES;
 	Dwarf_Die child;
 
 	if (dwarf_child(unit, &child))
@@ -120,7 +122,7 @@ static void take_unit(Dwarf_Die *unit, struct gj_goffsets *offsets, struct embed
 			continue;
 		take_struct(&child, name, offsets, embedded);
 		left--;
-	} while (left && !dwarf_siblingof(&child, &child));
+	} while (left && --entries_left && !dwarf_siblingof(&child, &child));
 }
 
 /* Puts the parts of stack and gobuf where g has them. */
