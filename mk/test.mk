@@ -62,7 +62,9 @@ CHECK_SCRIPTS += \
 	tests/perf/install.sh
 
 LONG_SCRIPTS += \
-	tests/perf/ways-newest.sh
+	tests/perf/ways-newest.sh \
+	tests/perf/contrib.sh \
+	tests/perf/contrib-newest.sh
 
 # The perf plugin.
 CHECK_SCRIPTS += \

@@ -9,6 +9,8 @@ packages='gcc g++ make libc6-dev pkg-config git
 libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev libiberty-dev libbpf-dev libcmocka-dev
 linux-perf golang-go bpftrace bpftool trace-cmd gdb binutils
 clang llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps'
+# For make check-long: Debian's kernel source is an .xz archive.
+packages="$packages xz-utils"
 
 missing=
 for package in $packages; do

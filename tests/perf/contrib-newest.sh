@@ -1,0 +1,3 @@
+#!/bin/sh
+# The patch for the newest perf.
+exec tests/perf/contrib.sh 7.3
