@@ -58,4 +58,5 @@ help:
 	@echo 'make test       unit tests only: no root, under a minute'
 	@echo 'make lint       rules of the tree: direction of includes, headers compile alone'
 	@echo 'make install    [DESTDIR=] [prefix=/usr/local]'
+	@echo 'make uninstall  take away what install put there, given the same variables'
 	@echo 'make clean      remove $(O)/'

@@ -44,10 +44,14 @@ install-perf: install-command
 		$(INSTALL) -m $$(stat -c %a $(O)/$$way) $(O)/$$way $(DESTDIR)$(home)/$$way || exit 1; done
 	$(Q)ln -srf $(DESTDIR)$(bindir)/gojitter $(DESTDIR)$(home)/gojitter
 	$(Q)ln -srf $(DESTDIR)$(home)/perf-gojitter $(DESTDIR)$(bindir)/perf-gojitter
-	$(Q)if [ -n "$(perfexecdir)" ] && [ -d "$(perfexecdir)" ]; then \
-		plugins/perf/ways/exec-path.sh $(DESTDIR)$(home) $(DESTDIR)$(perfexecdir); \
+	$(Q)if [ -z "$(perfexecdir)" ] || [ ! -d "$(perfexecdir)" ]; then \
+		echo "no perf found: --dlfilter gojitter.so and perf script report gojitter need" \
+			"perfexecdir=DIR, what 'perf --exec-path' prints"; \
+	elif [ -z "$(DESTDIR)" ] && [ ! -w "$(perfexecdir)" ]; then \
+		echo "$(perfexecdir) is not writable: --dlfilter gojitter.so and perf script report" \
+			"gojitter need root, or perfexecdir=DIR and PERF_EXEC_PATH=DIR"; \
 	else \
-		echo "no perf found: --dlfilter gojitter.so and perf script report gojitter need perfexecdir=DIR, what 'perf --exec-path' prints"; \
+		plugins/perf/ways/exec-path.sh $(DESTDIR)$(home) $(DESTDIR)$(perfexecdir); \
 	fi
 
 install-docs:
@@ -61,4 +65,4 @@ uninstall:
 		$(DESTDIR)$(libdir)/libgojitter.so.$(VERSION) $(DESTDIR)$(includedir)/gojitter.h
 	$(Q)rm -rf $(DESTDIR)$(home) $(DESTDIR)$(docdir)
 	$(Q)rm -f $(foreach page,$(MAN_PAGES),$(DESTDIR)$(call man_path,$(page)))
-	$(Q)[ -z "$(perfexecdir)" ] || rm -f $(PERF_LINKS:%=$(DESTDIR)$(perfexecdir)/%)
+	$(Q)[ -z "$(perfexecdir)" ] || [ ! -w "$(DESTDIR)$(perfexecdir)" ] || rm -f $(PERF_LINKS:%=$(DESTDIR)$(perfexecdir)/%)

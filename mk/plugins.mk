@@ -29,10 +29,13 @@ $(WAYS:%=$(O)/%): $(O)/%: plugins/perf/ways/%
 	$(Q)mkdir -p $(@D)
 	$(Q)cp -p $< $@
 
-$(O)/obj/exec-path.stamp: plugins/perf/ways/exec-path.sh
-	$(call say,LINKS,$(O)/exec-path)
-	$(Q)rm -rf $(O)/exec-path && mkdir -p $(@D)
-	$(Q)$< $(O) $(O)/exec-path "$$(perf --exec-path 2>/dev/null)" && touch $@
+# Made anew where another perf is found than the last time.
+.PHONY: look-for-perf
+$(O)/obj/exec-path.stamp: plugins/perf/ways/exec-path.sh look-for-perf
+	$(Q)stock=$$(perf --exec-path 2>/dev/null); \
+	[ "$$(cat $@ 2>/dev/null)" = "stock $$stock" ] && [ ! $< -nt $@ ] || { \
+		rm -rf $(O)/exec-path && mkdir -p $(@D) && \
+		$< $(O) $(O)/exec-path "$$stock" && echo "stock $$stock" >$@; }
 
 PLUGINS += $(O)/bin/perf $(WAYS:%=$(O)/%) $(O)/obj/exec-path.stamp
 

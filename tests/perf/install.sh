@@ -56,6 +56,23 @@ tap_check "and one line says what is missing" [ "$(grep -c '^no perf found: ' "$
 run_make uninstall DESTDIR="$dest" perfexecdir=
 tap_check "that leaves nothing either" [ -z "$(listing "$dest")" ]
 
+# Somebody who may not write where perf is.
+mkdir "$work/perf-core"
+cat >"$work/as-nobody" <<END
+mount --bind "$work/perf-core" "$work/perf-core" && mount -o remount,bind,ro "$work/perf-core" || exit 77
+make -s O="$O" install prefix="$dest" perfexecdir="$work/perf-core" >"$work/log" 2>&1
+END
+unshare --mount sh "$work/as-nobody" 2>"$work/stderr"
+status=$?
+if [ -s "$work/stderr" ]; then
+	tap_skip "installs without perf's directory" "$(head -n 1 "$work/stderr")"
+else
+	tap_check "installs without perf's directory" [ $status -eq 0 ]
+	tap_check "and one line says what is missing there" \
+		[ "$(grep -c "^$work/perf-core is not writable: " "$work/log")" -eq 1 ]
+fi
+rm -rf "$dest"
+
 # What somebody does for himself.
 prefix=$work/prefix
 perf=$(tests/perf/perf.sh 6.1) || { tap_fail "perf 6.1 is there"; tap_done; }
