@@ -5,6 +5,7 @@
 
 front=$O/bin/perf
 plugin=$(cd "$O" && pwd)/gojitter.so
+[ -x "$front" ] || { tap_fail "the front is built"; tap_done; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/stock" "$work/empty" "$work/copy" "$work/loop"
