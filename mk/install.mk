@@ -11,6 +11,8 @@ docdir ?= $(prefix)/share/doc/gojitter
 # Where perf looks for dlfilters, scripts and subcommands of others. It gets
 # links only; empty, or a directory that is not there, is left out.
 perfexecdir ?= $(shell perf --exec-path 2>/dev/null)
+# Where libtraceevent looks for plugins; treated alike.
+traceeventdir ?= $(shell $(PKG_CONFIG) --variable=libdir libtraceevent 2>/dev/null)/traceevent/plugins
 
 # The plugin and the ways to it stand together, as in $(O)/: each finds the
 # others beside itself.
@@ -23,9 +25,9 @@ CONTRIB := $(wildcard contrib/*)
 man_path = $(mandir)/man$(subst .,,$(suffix $(1)))/$(notdir $(1))
 
 INSTALL := install -D
-.PHONY: uninstall install-command install-library install-perf install-docs
+.PHONY: uninstall install-command install-library install-perf install-traceevent install-docs
 
-install: all install-command install-library install-perf install-docs
+install: all install-command install-library install-perf install-traceevent install-docs
 	@echo "perf script -s gojitter.so: put the front before perf with PATH=$(home)/bin:\$$PATH"
 
 install-command: all
@@ -54,6 +56,17 @@ install-perf: install-command
 		plugins/perf/ways/exec-path.sh $(DESTDIR)$(home) $(DESTDIR)$(perfexecdir); \
 	fi
 
+# perf with a libtraceevent of its own, as Debian's 6.1, finds it only through
+# TRACEEVENT_PLUGIN_DIR=$(home)/traceevent.
+install-traceevent: all
+	$(Q)[ ! -f $(O)/traceevent/plugin_gojitter.so ] || $(INSTALL) -m 755 \
+		$(O)/traceevent/plugin_gojitter.so $(DESTDIR)$(home)/traceevent/plugin_gojitter.so
+	$(Q)if [ -f $(DESTDIR)$(home)/traceevent/plugin_gojitter.so ] && [ -d "$(traceeventdir)" ] && \
+		{ [ -n "$(DESTDIR)" ] || [ -w "$(traceeventdir)" ]; }; then \
+		mkdir -p $(DESTDIR)$(traceeventdir) && ln -srf $(DESTDIR)$(home)/traceevent/plugin_gojitter.so \
+			$(DESTDIR)$(traceeventdir)/plugin_gojitter.so; \
+	fi
+
 install-docs:
 	$(Q)$(foreach page,$(MAN_PAGES),$(INSTALL) -m 644 $(page) $(DESTDIR)$(call man_path,$(page)) &&) :
 	$(Q)$(foreach doc,$(DOCS) $(CONTRIB),$(INSTALL) -m 644 $(doc) $(DESTDIR)$(docdir)/$(doc:docs/%=%) &&) :
@@ -66,3 +79,4 @@ uninstall:
 	$(Q)rm -rf $(DESTDIR)$(home) $(DESTDIR)$(docdir)
 	$(Q)rm -f $(foreach page,$(MAN_PAGES),$(DESTDIR)$(call man_path,$(page)))
 	$(Q)[ -z "$(perfexecdir)" ] || [ ! -w "$(DESTDIR)$(perfexecdir)" ] || rm -f $(PERF_LINKS:%=$(DESTDIR)$(perfexecdir)/%)
+	$(Q)[ ! -w "$(DESTDIR)$(traceeventdir)" ] || rm -f $(DESTDIR)$(traceeventdir)/plugin_gojitter.so

@@ -15,7 +15,8 @@ unset PERF PERF_EXEC_PATH DESTDIR MAKEFLAGS MAKELEVEL
 
 . tests/perf/ways.inc
 
-run_make() { make -s O="$O" "$@" >"$work/log" 2>&1 || { cat "$work/log"; return 1; }; }
+# Nothing may go to the machine's own directories.
+run_make() { make -s O="$O" traceeventdir="$work/plugins" "$@" >"$work/log" 2>&1 || { cat "$work/log"; return 1; }; }
 
 # Files and links below a directory, as paths in it.
 listing() { (cd "$1" && find . ! -type d | sed 's/^\.//' | LC_ALL=C sort); }
@@ -33,6 +34,8 @@ links_are_sound() # DIR: relative, and to something in DIR
 	done | grep . && return 1
 	return 0
 }
+
+mkdir "$work/plugins"
 
 # What a packager does. The exec path is the machine's perf's.
 dest=$work/dest
@@ -60,7 +63,7 @@ tap_check "that leaves nothing either" [ -z "$(listing "$dest")" ]
 mkdir "$work/perf-core"
 cat >"$work/as-nobody" <<END
 mount --bind "$work/perf-core" "$work/perf-core" && mount -o remount,bind,ro "$work/perf-core" || exit 77
-make -s O="$O" install prefix="$dest" perfexecdir="$work/perf-core" >"$work/log" 2>&1
+make -s O="$O" install prefix="$dest" traceeventdir= perfexecdir="$work/perf-core" >"$work/log" 2>&1
 END
 unshare --mount sh "$work/as-nobody" 2>"$work/stderr"
 status=$?
@@ -111,7 +114,15 @@ if ways_begin 6.1 "$perf" "$prefix/perf-core"; then
 	way_path=
 fi
 
+if [ -f "$O/traceevent/plugin_gojitter.so" ]; then
+	tap_check "the libtraceevent plugin is where libtraceevent looks" \
+		cmp "$O/traceevent/plugin_gojitter.so" "$work/plugins/plugin_gojitter.so"
+else
+	tap_skip "the libtraceevent plugin is where libtraceevent looks" "this build has none"
+fi
+
 tap_check "make uninstall prefix=" run_make uninstall prefix="$prefix" perfexecdir="$prefix/perf-core"
 listing "$prefix" >"$work/after"
 tap_check "leaves what was there before" cmp "$work/before" "$work/after"
+tap_check "there and where libtraceevent looks" [ -z "$(ls -A "$work/plugins")" ]
 tap_done
