@@ -40,8 +40,8 @@ mkdir "$work/plugins"
 # What a packager does. The exec path is the machine's perf's.
 dest=$work/dest
 tap_check "make install DESTDIR=" run_make install DESTDIR="$dest" prefix=/usr
-tap_check "one line says how to put the front first" \
-	[ "$(cat "$work/log")" = 'perf script -s gojitter.so: put the front before perf with PATH=/usr/libexec/gojitter/bin:$PATH' ]
+tap_check "the last line says how to put the front first" \
+	[ "$(tail -n 1 "$work/log")" = 'perf script -s gojitter.so: put the front before perf with PATH=/usr/libexec/gojitter/bin:$PATH' ]
 listing "$dest" >"$work/in-dest"
 exec_path=$(perf --exec-path)
 for path in /usr/bin/gojitter /usr/bin/perf-gojitter /usr/lib/libgojitter.so /usr/include/gojitter.h \
