@@ -17,6 +17,10 @@ UNIT_TESTS += \
 	maps \
 	offsets
 
+UNIT_TESTS += \
+	perf_file \
+	perf_record
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
 

@@ -80,8 +80,10 @@ static void take_stack(struct gj_cursor *cur, struct gj_sample *sample)
 int gj_perf_record_regs(uint64_t sample_type, uint64_t sample_regs_user, uint16_t misc,
 			struct gj_sample *sample)
 {
+	struct gj_sample found = *sample;
 	struct gj_cursor cur;
 	struct gj_window tail;
+	uint32_t raw_bytes = 0;
 
 	if (!(sample_type & (PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER)) ||
 	    !(sample_type & PERF_SAMPLE_CALLCHAIN) || !sample->chain)
@@ -90,14 +92,21 @@ int gj_perf_record_regs(uint64_t sample_type, uint64_t sample_regs_user, uint16_
 		return -ENOENT;
 	tail = find_tail(sample_type, misc, sample);
 	cur = gj_cursor_init(tail);
+	if (sample->chain_cnt > tail.size_bytes / 8)
+		return -EBADMSG;
 	gj_cursor_take(&cur, 8 + 8 * sample->chain_cnt);
 	if (sample_type & PERF_SAMPLE_RAW)
-		gj_cursor_take(&cur, gj_cursor_u32(&cur));
-	if (gj_cursor_failed(&cur))
+		raw_bytes = gj_cursor_u32(&cur);
+	gj_cursor_take(&cur, raw_bytes);
+	/* The kernel fills RAW up, so that registers can be read where they are. */
+	if (gj_cursor_failed(&cur) || (sample_type & PERF_SAMPLE_RAW && raw_bytes % 8 != 4))
 		return -EBADMSG;
 	if (sample_type & PERF_SAMPLE_REGS_USER)
-		take_regs(&cur, sample_regs_user, sample);
+		take_regs(&cur, sample_regs_user, &found);
 	if (sample_type & PERF_SAMPLE_STACK_USER)
-		take_stack(&cur, sample);
-	return gj_cursor_failed(&cur) ? -EBADMSG : 0;
+		take_stack(&cur, &found);
+	if (gj_cursor_failed(&cur))
+		return -EBADMSG;
+	*sample = found;
+	return 0;
 }
