@@ -18,6 +18,9 @@ UNIT_TESTS += \
 	offsets
 
 UNIT_TESTS += \
+
+UNIT_TESTS += \
+	name \
 	perf_file \
 	perf_record
 

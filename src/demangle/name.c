@@ -120,23 +120,68 @@ static size_t add_cgo(const char *pos, const char *end, struct gj_buf *buf)
 	return cnt;
 }
 
-/* What gccgo's "_" codes stand for (gcc/go/gofrontend/go-encode-id.cc, special_codes). */
-static int gccgo_byte(char code)
+/* Appends the character @code in UTF-8. */
+static void add_utf8(struct gj_buf *buf, uint32_t code)
+{
+	if (code < 0x80) {
+		gj_buf_chr(buf, (char)code);
+		return;
+	}
+	if (code < 0x800) {
+		gj_buf_chr(buf, (char)(0xc0 | code >> 6));
+	} else if (code < 0x10000) {
+		gj_buf_chr(buf, (char)(0xe0 | code >> 12));
+		gj_buf_chr(buf, (char)(0x80 | (code >> 6 & 0x3f)));
+	} else {
+		gj_buf_chr(buf, (char)(0xf0 | code >> 18));
+		gj_buf_chr(buf, (char)(0x80 | (code >> 12 & 0x3f)));
+		gj_buf_chr(buf, (char)(0x80 | (code >> 6 & 0x3f)));
+	}
+	gj_buf_chr(buf, (char)(0x80 | (code & 0x3f)));
+}
+
+/*
+ * What gccgo's "_" code at @pos stands for (gcc/go/gofrontend/go-encode-id.cc,
+ * go_encode_id): one of a list, or _xXX, _uXXXX, _UXXXXXXXX. Returns the bytes
+ * it takes, 0 when there is none.
+ */
+static size_t gccgo_code(const char *pos, const char *end, uint32_t *code_out)
 {
 	static const char codes[] = "_0123456789abc", bytes[] = "_./*,{}[]()\" ;";
-	const char *at = code ? strchr(codes, code) : NULL;
+	const char *at = pos[0] == '_' && end - pos > 1 ? strchr(codes, pos[1]) : NULL;
+	size_t digits;
 
-	return at ? bytes[at - codes] : -1;
+	if (at) {
+		*code_out = (unsigned char)bytes[at - codes];
+		return 2;
+	}
+	if (pos[0] != '_' || end - pos < 2)
+		return 0;
+	digits = pos[1] == 'x' ? 2 : pos[1] == 'u' ? 4 : pos[1] == 'U' ? 8 : 0;
+	if (!digits || (size_t)(end - pos) < 2 + digits)
+		return 0;
+	*code_out = 0;
+	for (size_t i = 0; i < digits; i++) {
+		if (hex_digit(pos[2 + i]) < 0)
+			return 0;
+		*code_out = *code_out << 4 | (uint32_t)hex_digit(pos[2 + i]);
+	}
+	/* No name holds a NUL or a half of a UTF-16 pair. */
+	return *code_out && *code_out < 0x110000 && *code_out >> 11 != 0xd800 >> 11 ? 2 + digits :
+										       0;
 }
 
 static void format_gccgo(const char *pos, const char *end, struct gj_buf *buf)
 {
-	for (; pos < end; pos++) {
-		int byte = *pos == '_' && pos + 1 < end ? gccgo_byte(pos[1]) : -1;
+	while (pos < end) {
+		uint32_t code;
+		size_t used = gccgo_code(pos, end, &code);
 
-		gj_buf_chr(buf, byte >= 0 ? (char)byte : *pos);
-		if (byte >= 0)
-			pos++;
+		if (used)
+			add_utf8(buf, code);
+		else
+			gj_buf_chr(buf, *pos);
+		pos += used ? used : 1;
 	}
 }
 
