@@ -20,6 +20,11 @@ UNIT_TESTS += \
 UNIT_TESTS += \
 
 UNIT_TESTS += \
+
+UNIT_TESTS += \
+	fp \
+	goexec \
+	memory \
 	name \
 	perf_file \
 	perf_record
@@ -99,12 +104,18 @@ TEST_PROGRAMS += \
 	probe/plan
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
+comma := ,
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
 
 $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -Itests/unit -o $@ $< $(O)/libgojitter.a -lcmocka $(LDLIBS)
+	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -Itests/unit -MMD -MP -o $@ $< $(O)/libgojitter.a \
+		-lcmocka $(LDLIBS) $(UNIT_LDFLAGS)
+
+# Allocations that tests/unit/failalloc.h makes fail.
+$(O)/tests/unit/test_memory: UNIT_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%, \
+	malloc calloc realloc reallocarray strdup strndup tsearch)
 
 $(TEST_BINS): $(O)/tests/%: tests/%.c $(O)/libgojitter.a
 	$(call say,CC,$<)
@@ -118,11 +129,14 @@ test: $(UNIT_BINS)
 run-check: all lint $(UNIT_BINS) $(TEST_BINS)
 	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(CHECK_SCRIPTS)
 
+# A long test may take an hour.
 run-check-long: all $(UNIT_BINS) $(TEST_BINS)
-	$(Q)O=$(abspath $(O)) tests/run $(LONG_SCRIPTS)
+	$(Q)O=$(abspath $(O)) GJ_TEST_TIMEOUT=3600 tests/run $(LONG_SCRIPTS)
 
 run-bench: all $(TEST_BINS)
 	$(Q)for b in $(BENCH_SCRIPTS); do O=$(abspath $(O)) $$b || exit 1; done
 
 lint:
 	$(Q)scripts/check-tree.sh
+
+-include $(shell find $(O)/tests/unit -name '*.d' 2>/dev/null)

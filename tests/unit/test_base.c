@@ -100,6 +100,98 @@ static void buf_formats_as_printf_does(void **state)
 	gj_buf_deinit(&buf);
 }
 
+static void buf_grows_and_refuses_what_cannot_be(void **state)
+{
+	struct gj_buf buf = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 10000; i++)
+		gj_buf_dec(&buf, (uint64_t)i % 10, 0, ' ');
+	assert_int_equal(buf.size_bytes, 10000);
+	assert_memory_equal(buf.data + 9990, "0123456789", 10);
+	assert_non_null(gj_buf_reserve(&buf, 0));
+	/* More than there is memory, and sums that wrap. */
+	assert_null(gj_buf_reserve(&buf, SIZE_MAX));
+	assert_true(buf.failed);
+	gj_buf_str(&buf, "late");
+	assert_int_equal(buf.size_bytes, 10000);
+	assert_null(gj_buf_reserve(&buf, 1));
+	gj_buf_deinit(&buf);
+	assert_false(buf.failed);
+	gj_buf_add(&buf, NULL, 0);
+	assert_int_equal(buf.size_bytes, 0);
+	gj_buf_deinit(&buf);
+}
+
+/* RFC 8259 strings; RFC 3629 says what is UTF-8. */
+static void json_strings_are_valid(void **state)
+{
+	static const struct {
+		const char *raw, *want;
+	} cases[] = {
+		{ "", "\"\"" },
+		{ "a\"b\\c/", "\"a\\\"b\\\\c/\"" },
+		{ "\n\t\x1f\x7f", "\"\\u000a\\u0009\\u001f\x7f\"" },
+		{ "\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80", "\"\xc3\xa4 \xe2\x82\xac \xf0\x9f\x98\x80\"" },
+		/* A lone byte, a cut sequence, overlong forms, a surrogate, above U+10FFFF. */
+		{ "\x80", "\"\\ufffd\"" },
+		{ "\xe2\x82", "\"\\ufffd\\ufffd\"" },
+		{ "\xc0\x80", "\"\\ufffd\\ufffd\"" },
+		{ "\xe0\x80\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"" },
+		{ "\xff" "a", "\"\\ufffda\"" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct gj_buf buf = { 0 };
+
+		gj_buf_json(&buf, cases[i].raw);
+		gj_buf_chr(&buf, '\0');
+		assert_string_equal(buf.data, cases[i].want);
+		gj_buf_deinit(&buf);
+	}
+}
+
+static void cursor_takes_never_more_than_is_left(void **state)
+{
+	static const uint64_t sizes[] = { 0, 1, 11, 12, UINT32_MAX, 1ULL << 63, UINT64_MAX - 1, UINT64_MAX };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct gj_cursor cur = gj_cursor_init(win);
+		const uint8_t *start = gj_cursor_take(&cur, sizes[i]);
+		bool fits = sizes[i] <= sizeof(bytes);
+
+		assert_int_equal(gj_cursor_failed(&cur), !fits);
+		assert_ptr_equal(start, fits ? bytes : NULL);
+		assert_int_equal(gj_cursor_left(&cur), fits ? sizeof(bytes) - sizes[i] : 0);
+		assert_int_equal(gj_window_slice(win, sizes[i], sizes[i]).size_bytes,
+				 sizes[i] == 1 ? 1 : 0);
+		assert_int_equal(gj_window_holds(win, 1, sizes[i]), sizes[i] < sizeof(bytes));
+		assert_int_equal(gj_window_holds(win, sizes[i], 1), sizes[i] < sizeof(bytes));
+	}
+}
+
+static void an_empty_window_gives_nothing(void **state)
+{
+	const struct gj_window none = { NULL, 0 };
+	struct gj_cursor cur = gj_cursor_init(none);
+	uint8_t u8 = 42;
+
+	(void)state;
+	assert_int_equal(gj_cursor_left(&cur), 0);
+	assert_null(gj_cursor_take(&cur, 0));
+	assert_false(gj_cursor_failed(&cur));
+	assert_int_equal(gj_cursor_varint32(&cur), 0);
+	assert_true(gj_cursor_failed(&cur));
+	assert_false(gj_window_u8(none, 0, &u8));
+	assert_null(gj_window_string(none, 0));
+	assert_int_equal(gj_window_slice(none, 0, 1).size_bytes, 0);
+	assert_int_equal(u8, 42);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -109,6 +201,10 @@ int main(void)
 		cmocka_unit_test(varint_has_a_maximum_length),
 		cmocka_unit_test(diag_keeps_the_first_failure_and_no_controls),
 		cmocka_unit_test(buf_formats_as_printf_does),
+		cmocka_unit_test(buf_grows_and_refuses_what_cannot_be),
+		cmocka_unit_test(json_strings_are_valid),
+		cmocka_unit_test(cursor_takes_never_more_than_is_left),
+		cmocka_unit_test(an_empty_window_gives_nothing),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
