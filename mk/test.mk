@@ -60,7 +60,7 @@ CHECK_SCRIPTS += \
 	tests/record/goid.sh
 
 CHECK_SCRIPTS += \
-	tests/traceevent/plugin.sh
+	tests/traceevent/traceevent.sh
 
 LONG_SCRIPTS :=
 

@@ -272,7 +272,7 @@ def check_tls(program):
     snapshot = quiet_snapshot(program)
     words = set()
     # Caught while it is preempted, a thread has its g0 there.
-    for _ in range(10):
+    for _ in range(40):
         done = subprocess.run(["gdb", "-nx", "-q", "-batch", "-p", str(program.pid),
                                "-ex", "set language c", "-ex",
                                "thread apply all -q printf \"word 0x%%lx\\n\", "

@@ -19,7 +19,7 @@ from_start() # BINARY [OPTION...]
 {
 	program=$1
 	shift
-	"$gojitter" record "$@" -F 1499 -o "$work/perf.data" -- "$program" 1.5 >"$work/truth" || return 1
+	"$gojitter" record "$@" -F 1499 -o "$work/perf.data" -- "$program" 1 >"$work/truth" || return 1
 	judge
 }
 
