@@ -76,9 +76,9 @@ LIB_SRCS += \
 	src/session/shared.c
 
 LIB_SRCS += \
-	src/record/binary.c \
 	src/record/perf.c \
 	src/record/process.c \
+	src/record/program.c \
 	src/record/record.c \
 	src/record/watch.c
 

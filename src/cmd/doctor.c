@@ -105,37 +105,37 @@ static int check_paranoid(void)
 	return finding(level > 1 && geteuid(), "perf events", detail);
 }
 
-static int check_binary(const struct gj_binaries *binaries, int err, const struct gj_diag *diag,
+static int check_binary(const struct gj_programs *programs, int err, const struct gj_diag *diag,
 			const char *label)
 {
-	const struct gj_binary *binary = binaries->cnt ? &binaries->list[0] : NULL;
+	const struct gj_program *program = programs->cnt ? &programs->list[0] : NULL;
 
-	if (!binary)
+	if (!program)
 		return finding(1, label, diag->err ? diag->text : "no Go program");
-	printf("ok  %s: %s\n", binary->label, gj_gotab_info(binary->gotab)->go_version);
+	printf("ok  %s: %s\n", program->label, gj_gotab_info(program->gotab)->go_version);
 	if (err)
 		return finding(1, "goroutines", diag->text);
 	printf("ok  goroutines: goid at g+%d (%s); runtime.execute is probed at +%llu, file offset 0x%llx: %s (%s%s)\n",
-	       binary->offsets.g_goid, binary->offsets.source,
-	       (unsigned long long)(binary->plan.va - binary->plan.entry_va),
-	       (unsigned long long)binary->plan.file_off, binary->plan.insn,
-	       binary->plan.is_emulated ? "emulated by the kernel" : "single-stepped, dear",
-	       binary->plan.may_repeat ? "; seen twice when the stack grows" : "");
+	       program->offsets.g_goid, program->offsets.source,
+	       (unsigned long long)(program->plan.va - program->plan.entry_va),
+	       (unsigned long long)program->plan.file_off, program->plan.insn,
+	       program->plan.is_emulated ? "emulated by the kernel" : "single-stepped, dear",
+	       program->plan.may_repeat ? "; seen twice when the stack grows" : "");
 	return 0;
 }
 
 static int check_target(const char *path, uint32_t pid)
 {
-	struct gj_binaries binaries = { 0 };
+	struct gj_programs programs = { 0 };
 	struct gj_diag diag = { 0 };
 	char label[32];
 	int err, status;
 
 	snprintf(label, sizeof(label), "process %u", pid);
-	err = pid ? gj_binaries_add_process(&binaries, pid, &diag) :
-		    gj_binaries_add_file(&binaries, path, &diag);
-	status = check_binary(&binaries, err, &diag, pid ? label : path);
-	gj_binaries_deinit(&binaries);
+	err = pid ? gj_programs_add_process(&programs, pid, &diag) :
+		    gj_programs_add_file(&programs, path, &diag);
+	status = check_binary(&programs, err, &diag, pid ? label : path);
+	gj_programs_deinit(&programs);
 	return status;
 }
 

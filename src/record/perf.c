@@ -73,17 +73,17 @@ static void add_event(struct arguments *args, const char *event, unsigned int hz
 }
 
 static void add_events(struct arguments *args, const struct gj_record_options *options,
-		       const struct gj_binaries *binaries)
+		       const struct gj_programs *programs)
 {
 	for (unsigned int i = 0; i < options->event_cnt; i++)
 		add_event(args, options->events[i], options->hz);
 	if (!options->event_cnt)
 		add_event(args, has_cycles() ? "cycles" : "cpu-clock", options->hz);
-	for (unsigned int i = 0; i < binaries->cnt; i++) {
-		if (!binaries->list[i].event[0])
+	for (unsigned int i = 0; i < programs->cnt; i++) {
+		if (!programs->list[i].event[0])
 			continue;
 		add(args, "-e");
-		add(args, GJ_UPROBE_GROUP ":%s/call-graph=no/", binaries->list[i].event);
+		add(args, GJ_UPROBE_GROUP ":%s/call-graph=no/", programs->list[i].event);
 	}
 }
 
@@ -113,7 +113,7 @@ static void add_targets(struct arguments *args, const struct gj_record_options *
 
 /* @control, @ack: descriptors perf inherits; -1 without control. */
 static void add_all(struct arguments *args, const struct gj_record_options *options,
-		    const struct gj_binaries *binaries, int control, int ack)
+		    const struct gj_programs *programs, int control, int ack)
 {
 	add(args, "%s", options->perf);
 	add(args, "record");
@@ -140,7 +140,7 @@ static void add_all(struct arguments *args, const struct gj_record_options *opti
 		add(args, "-1");
 		add(args, "--control=fd:%d,%d", control, ack);
 	}
-	add_events(args, options, binaries);
+	add_events(args, options, programs);
 	add_targets(args, options);
 }
 
@@ -160,13 +160,13 @@ static void add_quoted(const char *word, struct gj_buf *out)
 	gj_buf_chr(out, '\'');
 }
 
-void gj_perf_show(const struct gj_record_options *options, const struct gj_binaries *binaries,
+void gj_perf_show(const struct gj_record_options *options, const struct gj_programs *programs,
 		  bool deferred, struct gj_buf *out)
 {
 	struct arguments args = { 0 };
 	const char *at;
 
-	add_all(&args, options, binaries, deferred ? 3 : -1, 4);
+	add_all(&args, options, programs, deferred ? 3 : -1, 4);
 	at = args.text.data;
 	for (unsigned int i = 0; i < args.cnt && !args.text.failed; i++) {
 		if (i)
@@ -210,7 +210,7 @@ static void close_pair(const int fds[2])
 		close(fds[1]);
 }
 
-int gj_perf_start(const struct gj_record_options *options, const struct gj_binaries *binaries,
+int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag)
 {
 	int control[2] = { -1, -1 }, ack[2] = { -1, -1 };
@@ -225,7 +225,7 @@ int gj_perf_start(const struct gj_record_options *options, const struct gj_binar
 	 */
 	if (deferred && (pipe(control) || pipe(ack) || fcntl(ack[0], F_SETFD, FD_CLOEXEC)))
 		err = -errno;
-	add_all(&args, options, binaries, control[0], ack[1]);
+	add_all(&args, options, programs, control[0], ack[1]);
 	if (!err && args.text.failed)
 		err = -ENOMEM;
 	if (!err) {

@@ -22,7 +22,7 @@
 
 struct recording {
 	const struct gj_record_options *options;
-	struct gj_binaries binaries;
+	struct gj_programs programs;
 	struct gj_watch *watch;
 	struct gj_perf_run run;
 	bool probed;  /* events are defined and will be recorded */
@@ -49,7 +49,7 @@ static int add_process(void *data, uint32_t pid)
 	struct recording *recording = data;
 	struct gj_diag diag = { 0 };
 
-	if (gj_binaries_add_process(&recording->binaries, pid, &diag) && diag.err &&
+	if (gj_programs_add_process(&recording->programs, pid, &diag) && diag.err &&
 	    diag.err != -ENOENT && diag.err != -EACCES)
 		recording->options->say(diag.text);
 	return 0;
@@ -58,7 +58,7 @@ static int add_process(void *data, uint32_t pid)
 static int add_named_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
 {
 	struct gj_diag why = { 0 };
-	int err = gj_binaries_add_process(&recording->binaries, pid, &why);
+	int err = gj_programs_add_process(&recording->programs, pid, &why);
 
 	if (kill((pid_t)pid, 0) && errno == ESRCH)
 		return gj_diag_set(diag, -ESRCH, "there is no process %u", pid);
@@ -96,7 +96,7 @@ static int add_command(struct recording *recording, struct gj_diag *diag)
 
 	if (!find_program(name, path))
 		return gj_diag_set(diag, -ENOENT, "%s: there is no such program", name);
-	if (!gj_binaries_add_file(&recording->binaries, path, &why))
+	if (!gj_programs_add_file(&recording->programs, path, &why))
 		return 0;
 	if (why.err)
 		recording->options->say(why.text);
@@ -125,15 +125,15 @@ static int find_targets(struct recording *recording, struct gj_diag *diag)
 /* Hits a second of all events together; false when they cannot be counted. */
 static bool count_rate(const struct recording *recording, double *rate_out)
 {
-	uint64_t *ids = calloc(recording->binaries.cnt + 1, sizeof(*ids)), hits = 0;
+	uint64_t *ids = calloc(recording->programs.cnt + 1, sizeof(*ids)), hits = 0;
 	unsigned int cnt = 0;
 	bool counted;
 
 	if (!ids)
 		return false;
-	for (unsigned int i = 0; i < recording->binaries.cnt; i++)
-		if (recording->binaries.list[i].event[0] &&
-		    !gj_uprobe_event_id(recording->binaries.list[i].event, &ids[cnt], NULL))
+	for (unsigned int i = 0; i < recording->programs.cnt; i++)
+		if (recording->programs.list[i].event[0] &&
+		    !gj_uprobe_event_id(recording->programs.list[i].event, &ids[cnt], NULL))
 			cnt++;
 	counted = cnt && !gj_uprobe_count(ids, cnt, COUNT_WINDOW_NS, &hits);
 	free(ids);
@@ -143,26 +143,26 @@ static bool count_rate(const struct recording *recording, double *rate_out)
 
 static void say_probes(const struct recording *recording)
 {
-	for (unsigned int i = 0; i < recording->binaries.cnt; i++) {
-		const struct gj_binary *binary = &recording->binaries.list[i];
+	for (unsigned int i = 0; i < recording->programs.cnt; i++) {
+		const struct gj_program *program = &recording->programs.list[i];
 
-		if (!binary->is_planned)
+		if (!program->is_planned)
 			continue;
 		say(recording, "probe on runtime.execute+%llu (%s%s) of %s (%s)",
-		    (unsigned long long)(binary->plan.va - binary->plan.entry_va),
-		    binary->plan.insn, binary->plan.is_emulated ? "" : ", single-stepped",
-		    binary->label, gj_gotab_info(binary->gotab)->go_version);
+		    (unsigned long long)(program->plan.va - program->plan.entry_va),
+		    program->plan.insn, program->plan.is_emulated ? "" : ", single-stepped",
+		    program->label, gj_gotab_info(program->gotab)->go_version);
 	}
 }
 
 static void drop_events(struct recording *recording)
 {
-	for (unsigned int i = 0; i < recording->binaries.cnt; i++) {
-		struct gj_binary *binary = &recording->binaries.list[i];
+	for (unsigned int i = 0; i < recording->programs.cnt; i++) {
+		struct gj_program *program = &recording->programs.list[i];
 
-		if (binary->event[0])
-			gj_uprobe_remove(binary->event, NULL);
-		binary->event[0] = '\0';
+		if (program->event[0])
+			gj_uprobe_remove(program->event, NULL);
+		program->event[0] = '\0';
 	}
 	recording->probed = false;
 }
@@ -193,10 +193,10 @@ static void weigh_probes(struct recording *recording)
 	drop_events(recording);
 }
 
-static bool is_any_planned(const struct gj_binaries *binaries)
+static bool is_any_planned(const struct gj_programs *programs)
 {
-	for (unsigned int i = 0; i < binaries->cnt; i++)
-		if (binaries->list[i].is_planned)
+	for (unsigned int i = 0; i < programs->cnt; i++)
+		if (programs->list[i].is_planned)
 			return true;
 	return false;
 }
@@ -207,7 +207,7 @@ static void set_probes(struct recording *recording)
 	unsigned int removed, kept;
 	int err;
 
-	if (!recording->options->probe || !is_any_planned(&recording->binaries))
+	if (!recording->options->probe || !is_any_planned(&recording->programs))
 		return;
 	/* A thread's switch on another processor would be missed, and its goroutine be taken for the last. */
 	if (recording->options->cpus) {
@@ -219,7 +219,7 @@ static void set_probes(struct recording *recording)
 		say(recording, "removed %u probes that a killed recording had left", removed);
 	err = gj_uprobes_allowed(&diag);
 	if (!err)
-		err = gj_binaries_define(&recording->binaries, &diag);
+		err = gj_programs_define(&recording->programs, &diag);
 	if (err) {
 		drop_events(recording);
 		recording->options->say(diag.text);
@@ -307,9 +307,9 @@ static int enable_probes(struct recording *recording)
 {
 	int err = 0;
 
-	for (unsigned int i = 0; i < recording->binaries.cnt && !err; i++)
-		if (recording->binaries.list[i].event[0])
-			err = gj_perf_enable(&recording->run, recording->binaries.list[i].event);
+	for (unsigned int i = 0; i < recording->programs.cnt && !err; i++)
+		if (recording->programs.list[i].event[0])
+			err = gj_perf_enable(&recording->run, recording->programs.list[i].event);
 	return err;
 }
 
@@ -338,7 +338,7 @@ static int run_perf(struct recording *recording, int *exit_status_out, struct gj
 	/* Before perf runs: looking at every process takes a while. */
 	if (deferred)
 		watch_targets(recording);
-	err = gj_perf_start(recording->options, &recording->binaries, deferred, &recording->run,
+	err = gj_perf_start(recording->options, &recording->programs, deferred, &recording->run,
 			    diag);
 	if (err)
 		return err;
@@ -373,7 +373,7 @@ static int show(const struct recording *recording)
 
 	if (recording->options->probe)
 		say_probes(recording);
-	gj_perf_show(recording->options, &recording->binaries, false, &line);
+	gj_perf_show(recording->options, &recording->programs, false, &line);
 	gj_buf_chr(&line, '\0');
 	if (!line.failed)
 		recording->options->say(line.data);
@@ -409,7 +409,7 @@ int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 		return gj_diag_set(diag, -ENOMEM, "out of memory");
 	catch_signals();
 	err = record(&recording, exit_status_out, diag);
-	gj_binaries_deinit(&recording.binaries);
+	gj_programs_deinit(&recording.programs);
 	gj_watch_free(recording.watch);
 	return err;
 }

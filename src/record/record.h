@@ -56,7 +56,7 @@ int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 /* --- shared by the files of src/record only --- */
 
 /* One Go binary that is to be probed. */
-struct gj_binary {
+struct gj_program {
 	dev_t dev;
 	ino_t ino;
 	char *label;              /* for people: path as its process sees it; owned */
@@ -70,17 +70,17 @@ struct gj_binary {
 	char event[GJ_UPROBE_NAME_BYTES]; /* "" while no event is defined */
 };
 
-struct gj_binaries {
-	struct gj_binary *list; /* owned */
+struct gj_programs {
+	struct gj_program *list; /* owned */
 	unsigned int cnt;
 };
 
 /* Adds what must be known of the file; -ENOENT with no @diag when it is no Go program. */
-int gj_binaries_add_file(struct gj_binaries *binaries, const char *path, struct gj_diag *diag);
-int gj_binaries_add_process(struct gj_binaries *binaries, uint32_t pid, struct gj_diag *diag);
-void gj_binaries_deinit(struct gj_binaries *binaries); /* removes their events too */
-/* Defines the events of all planned binaries; 0 or the first failure. */
-int gj_binaries_define(struct gj_binaries *binaries, struct gj_diag *diag);
+int gj_programs_add_file(struct gj_programs *programs, const char *path, struct gj_diag *diag);
+int gj_programs_add_process(struct gj_programs *programs, uint32_t pid, struct gj_diag *diag);
+void gj_programs_deinit(struct gj_programs *programs); /* removes their events too */
+/* Defines the events of all planned programs; 0 or the first failure. */
+int gj_programs_define(struct gj_programs *programs, struct gj_diag *diag);
 
 /* Go processes whose goroutines are looked at. */
 struct gj_watch;
@@ -103,12 +103,12 @@ struct gj_perf_run {
 };
 
 /* Starts perf, with events off until gj_perf_enable when @deferred. */
-int gj_perf_start(const struct gj_record_options *options, const struct gj_binaries *binaries,
+int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag);
 /* 0 once @event of our group, or all with NULL, is on; -EPIPE when perf ended instead. */
 int gj_perf_enable(struct gj_perf_run *run, const char *event);
 /* The command that gj_perf_start runs, as a shell would take it. */
-void gj_perf_show(const struct gj_record_options *options, const struct gj_binaries *binaries,
+void gj_perf_show(const struct gj_record_options *options, const struct gj_programs *programs,
 		  bool deferred, struct gj_buf *out);
 
 /* Calls @add with every process (threads left out); stops at its first non-zero result. */

@@ -141,19 +141,17 @@ static int walk(struct scan *scan, struct gj_window records,
 int gj_perf_file_gaps(struct gj_window file,
 		      int (*found)(void *data, const struct gj_perf_gap *gap), void *data)
 {
-	uint64_t off, size_bytes, sample_type;
+	uint64_t sample_type;
 	struct scan *scan;
 	int err = read_sample_type(file, &sample_type);
 
 	if (err)
 		return err;
-	if (!gj_window_u64(file, 40, &off) || !gj_window_u64(file, 48, &size_bytes))
-		return -EBADMSG;
 	scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return -ENOMEM;
 	scan->sample_type = sample_type;
-	err = walk(scan, gj_window_slice(file, off, size_bytes), found, data);
+	err = walk(scan, gj_perf_file_data(file), found, data);
 	free(scan);
 	return err;
 }

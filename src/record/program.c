@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The Go binaries to be probed: found once each, planned, their events defined and removed. */
+/* The Go programs to be probed: found once each, planned, their events defined and removed. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,24 +10,24 @@
 
 #include "record/record.h"
 
-static void free_binary(struct gj_binary *binary)
+static void free_program(struct gj_program *program)
 {
-	if (binary->event[0])
-		gj_uprobe_remove(binary->event, NULL);
-	gj_gotab_close(binary->gotab);
-	gj_image_close(binary->image);
-	if (binary->fd >= 0)
-		close(binary->fd);
-	free(binary->label);
-	free(binary->path);
+	if (program->event[0])
+		gj_uprobe_remove(program->event, NULL);
+	gj_gotab_close(program->gotab);
+	gj_image_close(program->image);
+	if (program->fd >= 0)
+		close(program->fd);
+	free(program->label);
+	free(program->path);
 }
 
-void gj_binaries_deinit(struct gj_binaries *binaries)
+void gj_programs_deinit(struct gj_programs *programs)
 {
-	for (unsigned int i = 0; i < binaries->cnt; i++)
-		free_binary(&binaries->list[i]);
-	free(binaries->list);
-	*binaries = (struct gj_binaries){ 0 };
+	for (unsigned int i = 0; i < programs->cnt; i++)
+		free_program(&programs->list[i]);
+	free(programs->list);
+	*programs = (struct gj_programs){ 0 };
 }
 
 static bool is_same_file(const char *path, const struct stat *st)
@@ -66,72 +66,72 @@ static char *reachable_path(const char *label, uint32_t pid, const struct stat *
 }
 
 /* Where runtime.execute is to be probed, and what can be fetched there. */
-static int plan(struct gj_binary *binary, struct gj_diag *diag)
+static int plan(struct gj_program *program, struct gj_diag *diag)
 {
-	const struct gj_goinfo *info = gj_gotab_info(binary->gotab);
+	const struct gj_goinfo *info = gj_gotab_info(program->gotab);
 	struct gj_gofunc func;
 	int err;
 
 	if (info->go_minor < 17)
 		return gj_diag_set(diag, -EOPNOTSUPP,
 				   "%s: built with Go 1.%d, which keeps no g in a register; its goroutines cannot be told (Go 1.17 and later can)",
-				   binary->label, info->go_minor);
-	err = gj_gotab_find_name(binary->gotab, "runtime.execute", &func);
+				   program->label, info->go_minor);
+	err = gj_gotab_find_name(program->gotab, "runtime.execute", &func);
 	if (err)
 		return gj_diag_set(diag, err, "%s: runtime.execute is not in its tables",
-				   binary->label);
-	err = gj_goffsets_find(binary->image, binary->gotab, &binary->offsets, diag);
+				   program->label);
+	err = gj_goffsets_find(program->image, program->gotab, &program->offsets, diag);
 	if (err)
 		return err;
-	return gj_probe_plan_entry(binary->image, &func, GJ_ARG_AX, &binary->plan, diag);
+	return gj_probe_plan_entry(program->image, &func, GJ_ARG_AX, &program->plan, diag);
 }
 
-static int add(struct gj_binaries *binaries, const char *open_path, const char *label,
+static int add(struct gj_programs *programs, const char *open_path, const char *label,
 	       uint32_t pid, struct gj_diag *diag)
 {
-	struct gj_binary binary = { .fd = -1 }, *list;
+	struct gj_program program = { .fd = -1 }, *list;
 	struct stat st;
 	int err;
 
 	if (stat(open_path, &st))
 		return gj_diag_set(diag, -errno, "%s: %s", label, strerror(errno));
-	for (unsigned int i = 0; i < binaries->cnt; i++)
-		if (binaries->list[i].dev == st.st_dev && binaries->list[i].ino == st.st_ino)
+	for (unsigned int i = 0; i < programs->cnt; i++)
+		if (programs->list[i].dev == st.st_dev && programs->list[i].ino == st.st_ino)
 			return 0;
-	binary.dev = st.st_dev;
-	binary.ino = st.st_ino;
-	if (gj_image_open(open_path, &binary.image, NULL) ||
-	    gj_gotab_open(binary.image, &binary.gotab, NULL)) {
-		free_binary(&binary);
+	program.dev = st.st_dev;
+	program.ino = st.st_ino;
+	if (gj_image_open(open_path, &program.image, NULL) ||
+	    gj_gotab_open(program.image, &program.gotab, NULL)) {
+		free_program(&program);
 		return -ENOENT;
 	}
-	binary.label = strdup(label);
-	binary.path = reachable_path(label, pid, &st, &binary.fd);
-	list = reallocarray(binaries->list, binaries->cnt + 1, sizeof(*list));
-	if (!binary.label || !binary.path || !list) {
-		free_binary(&binary);
+	program.label = strdup(label);
+	program.path = reachable_path(label, pid, &st, &program.fd);
+	list = reallocarray(programs->list, programs->cnt + 1, sizeof(*list));
+	if (!program.label || !program.path || !list) {
+		free_program(&program);
 		return gj_diag_set(diag, -ENOMEM, "out of memory");
 	}
-	err = plan(&binary, diag);
-	binary.is_planned = !err;
-	binaries->list = list;
-	list[binaries->cnt++] = binary;
+	err = plan(&program, diag);
+	program.is_planned = !err;
+	programs->list = list;
+	list[programs->cnt++] = program;
 	return err;
 }
 
-int gj_binaries_add_file(struct gj_binaries *binaries, const char *path, struct gj_diag *diag)
+int gj_programs_add_file(struct gj_programs *programs, const char *path, struct gj_diag *diag)
 {
 	char *real = realpath(path, NULL);
 	int err;
 
 	if (!real)
 		return gj_diag_set(diag, -errno, "%s: %s", path, strerror(errno));
-	err = add(binaries, real, real, 0, diag);
+	err = add(programs, real, real, 0, diag);
 	free(real);
 	return err;
 }
 
-int gj_binaries_add_process(struct gj_binaries *binaries, uint32_t pid, struct gj_diag *diag)
+int gj_programs_add_process(struct gj_programs *programs, uint32_t pid, struct gj_diag *diag)
 {
 	static const char deleted[] = " (deleted)";
 	char link[32], label[4096];
@@ -146,12 +146,12 @@ int gj_binaries_add_process(struct gj_binaries *binaries, uint32_t pid, struct g
 	if ((size_t)cnt > sizeof(deleted) &&
 	    !strcmp(label + cnt - (sizeof(deleted) - 1), deleted))
 		label[(size_t)cnt - (sizeof(deleted) - 1)] = '\0';
-	return add(binaries, link, label, pid, diag);
+	return add(programs, link, label, pid, diag);
 }
 
-static int define(struct gj_binary *binary, unsigned int number, struct gj_diag *diag)
+static int define(struct gj_program *program, unsigned int number, struct gj_diag *diag)
 {
-	const struct gj_goffsets *at = &binary->offsets;
+	const struct gj_goffsets *at = &program->offsets;
 	char name[GJ_UPROBE_NAME_BYTES], fetch[160];
 	int err = gj_uprobe_name(GJ_GOEXEC_PREFIX, number, name);
 
@@ -161,16 +161,16 @@ static int define(struct gj_binary *binary, unsigned int number, struct gj_diag 
 	snprintf(fetch, sizeof(fetch),
 		 "g=%%ax:x64 goid=+%d(%%ax):u64 stack_lo=+%d(%%ax):x64 stack_hi=+%d(%%ax):x64 start_pc=+%d(%%ax):x64",
 		 at->g_goid, at->g_stack_lo, at->g_stack_hi, at->g_startpc);
-	err = gj_uprobe_add(name, binary->path, binary->plan.file_off, fetch, diag);
+	err = gj_uprobe_add(name, program->path, program->plan.file_off, fetch, diag);
 	if (!err)
-		memcpy(binary->event, name, sizeof(name));
+		memcpy(program->event, name, sizeof(name));
 	return err;
 }
 
-int gj_binaries_define(struct gj_binaries *binaries, struct gj_diag *diag)
+int gj_programs_define(struct gj_programs *programs, struct gj_diag *diag)
 {
-	for (unsigned int i = 0; i < binaries->cnt; i++) {
-		int err = binaries->list[i].is_planned ? define(&binaries->list[i], i, diag) : 0;
+	for (unsigned int i = 0; i < programs->cnt; i++) {
+		int err = programs->list[i].is_planned ? define(&programs->list[i], i, diag) : 0;
 
 		if (err)
 			return err;
