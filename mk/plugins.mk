@@ -8,7 +8,8 @@ DLFILTER_OBJS += $(O)/obj/plugins/perf/capture.o $(O)/obj/plugins/perf/options.o
 
 $(O)/gojitter.so: $(DLFILTER_OBJS) $(O)/libgojitter.a plugins/perf/dlfilter.map
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS) -shared -Wl,-z,defs -Wl,--version-script=plugins/perf/dlfilter.map \
+	$(Q)$(CC) $(CFLAGS) -shared -Wl,-z,defs -Wl,--as-needed \
+		-Wl,--version-script=plugins/perf/dlfilter.map \
 		-o $@ $(DLFILTER_OBJS) $(O)/libgojitter.a $(LDLIBS)
 
 PLUGINS := $(O)/gojitter.so

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 #include "record/record.h"
@@ -27,7 +28,7 @@ static const char help[] =
 	"  -p, --pid=PID          processes that are running\n"
 	"  -a, --all-cpus         the whole machine\n"
 	"  -C, --cpu=LIST         only on these processors\n"
-	"  -m, --mmap-pages=SIZE  buffer per processor (8M)\n"
+	"  -m, --mmap-pages=SIZE  buffer per processor (8M for root)\n"
 	"  -o, --output=FILE      perf.data; - for standard output\n"
 	"      --no-probe         no probe on runtime.execute: goroutines are known only as\n"
 	"                         far as registers and snapshots of the process show\n"
@@ -191,7 +192,8 @@ int gj_cmd_record(int argc, char **argv)
 			.output = "perf.data",
 			.hz = 999,
 			.dump_bytes = 8192,
-			.pages = "8M",
+			/* Others than root may lock half a megabyte (kernel.perf_event_mlock_kb). */
+			.pages = geteuid() ? NULL : "8M",
 			.probe = true,
 			.max_cost_percent = 20,
 			.say = say,

@@ -121,8 +121,10 @@ static void add_all(struct arguments *args, const struct gj_record_options *opti
 		add(args, "-q");
 	add(args, "-k");
 	add(args, "CLOCK_MONOTONIC");
-	add(args, "-m");
-	add(args, "%s", options->pages);
+	if (options->pages) {
+		add(args, "-m");
+		add(args, "%s", options->pages);
+	}
 	add(args, "-o");
 	add(args, "%s", options->output);
 	/* Tells which buffer lost what (src/sample/perf_gaps.c). */

@@ -216,7 +216,8 @@ static void set_probes(struct recording *recording)
 		return;
 	}
 	if (!gj_uprobes_clean(&removed, &kept, NULL) && removed)
-		say(recording, "removed %u probes that a killed recording had left", removed);
+		say(recording, "removed %u probe%s that a killed recording had left", removed,
+		    removed == 1 ? "" : "s");
 	err = gj_uprobes_allowed(&diag);
 	if (!err)
 		err = gj_programs_define(&recording->programs, &diag);

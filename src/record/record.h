@@ -33,7 +33,7 @@ struct gj_record_options {
 	unsigned int pid_cnt;
 	bool system_wide;
 	const char *cpus;         /* perf's -C, NULL: all */
-	const char *pages;        /* perf's -m */
+	const char *pages;        /* perf's -m, NULL: perf's own choice */
 	bool probe;               /* false: registers and snapshots only */
 	unsigned int max_cost_percent; /* of one processor; above it no probe is set */
 	bool dry_run, quiet;
