@@ -40,6 +40,14 @@ FUZZ_TARGETS += \
 	offsets \
 	trailer
 
+FUZZ_TARGETS += \
+	demangle \
+	fp \
+	goexec \
+	name \
+	perf_file \
+	perf_record
+
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=
 
@@ -61,6 +69,10 @@ CHECK_SCRIPTS += \
 
 CHECK_SCRIPTS += \
 	tests/traceevent/traceevent.sh
+
+CHECK_SCRIPTS += \
+	tests/traceevent/plugin.sh \
+	tests/fuzz/smoke.sh
 
 LONG_SCRIPTS :=
 
@@ -84,6 +96,9 @@ CHECK_SCRIPTS += \
 
 LONG_SCRIPTS += \
 	tests/perf/plugin-long.sh
+
+LONG_SCRIPTS += \
+	tests/fuzz/long.sh
 
 BENCH_SCRIPTS :=
 
@@ -127,7 +142,7 @@ test: $(UNIT_BINS)
 
 .PHONY: run-check run-check-long run-bench
 run-check: all lint $(UNIT_BINS) $(TEST_BINS)
-	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(CHECK_SCRIPTS)
+	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(UNIT_TESTS:%=$(O)/tests/asan/asan_%) $(CHECK_SCRIPTS)
 
 # A long test may take an hour.
 run-check-long: all $(UNIT_BINS) $(TEST_BINS)
@@ -139,4 +154,56 @@ run-bench: all $(TEST_BINS)
 lint:
 	$(Q)scripts/check-tree.sh
 
--include $(shell find $(O)/tests/unit -name '*.d' 2>/dev/null)
+# Fuzzing: the library and each target once more, by clang, with libFuzzer and
+# the sanitizers of addresses and undefined behaviour.
+FUZZ_CC ?= clang
+FUZZ_FLAGS := $(filter-out $(WARNINGS),$(BASE_CFLAGS)) -O1 -g -fno-omit-frame-pointer \
+	-fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_OBJS := $(LIB_SRCS:%.c=$(O)/fuzz/obj/%.o)
+FUZZ_BINS := $(FUZZ_TARGETS:%=$(O)/fuzz/fuzz_%)
+export GJ_FUZZ_TARGETS := $(FUZZ_TARGETS)
+
+$(O)/fuzz/obj/%.o: %.c
+	$(call say,FUZZCC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(O)/fuzz/libgojitter.a: $(FUZZ_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+$(FUZZ_BINS): $(O)/fuzz/%: tests/fuzz/%.c $(O)/fuzz/obj/tests/fuzz/seeds.o $(O)/fuzz/libgojitter.a
+	$(call say,FUZZCC,$<)
+	$(Q)$(FUZZ_CC) $(FUZZ_FLAGS) -fsanitize=fuzzer -Itests/unit -MMD -MP -o $@ $< \
+		$(O)/fuzz/obj/tests/fuzz/seeds.o $(O)/fuzz/libgojitter.a $(LDLIBS)
+
+.PHONY: fuzz-smoke fuzz-long
+fuzz-smoke: $(FUZZ_BINS)
+	$(Q)O=$(abspath $(O)) tests/run tests/fuzz/smoke.sh
+
+fuzz-long: $(FUZZ_BINS)
+	$(Q)O=$(abspath $(O)) GJ_TEST_TIMEOUT=3600 tests/run tests/fuzz/long.sh
+
+run-check: $(FUZZ_BINS)
+run-check-long: $(FUZZ_BINS)
+
+# The unit tests by gcc with the same sanitizers.
+ASAN_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ASAN_BINS := $(UNIT_TESTS:%=$(O)/tests/asan/asan_%)
+
+.PHONY: unit-bins asan-bins test-asan
+unit-bins: $(UNIT_BINS)
+
+# Under names of their own, so that neither results nor logs are taken for the plain ones'.
+asan-bins:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='$(ASAN_FLAGS)' unit-bins
+	$(Q)mkdir -p $(O)/tests/asan
+	$(Q)for t in $(UNIT_TESTS); do \
+		ln -sf ../../asan/tests/unit/test_$$t $(O)/tests/asan/asan_$$t; done
+
+test-asan: asan-bins
+	$(Q)O=$(abspath $(O)) tests/run $(ASAN_BINS)
+
+run-check: asan-bins
+
+-include $(shell find $(O)/fuzz $(O)/tests/unit -name '*.d' 2>/dev/null)

@@ -92,7 +92,11 @@ static inline const char *gj_window_string(struct gj_window win, uint64_t off)
 
 static inline struct gj_cursor gj_cursor_init(struct gj_window win)
 {
-	return (struct gj_cursor){ win.base, win.base ? win.base + win.size_bytes : NULL, false };
+	/* No arithmetic on NULL, not even with 0: C has none. */
+	static const uint8_t nothing[1];
+	const uint8_t *base = win.base ? win.base : nothing;
+
+	return (struct gj_cursor){ base, base + (win.base ? win.size_bytes : 0), false };
 }
 
 static inline bool gj_cursor_failed(const struct gj_cursor *cur)

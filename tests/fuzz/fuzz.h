@@ -12,8 +12,7 @@
 
 #include "../unit/exercise.h"
 #include "../unit/gowriter.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes);
+#include "seeds.h"
 
 struct fuzz_file {
 	struct gj_window bytes;
@@ -51,6 +50,18 @@ static inline void fuzz_file_init(struct fuzz_file *file, const uint8_t *data, s
 static inline void fuzz_file_deinit(struct fuzz_file *file)
 {
 	free(file->copy);
+}
+
+/* Each layout, as a patch of nothing and as the file itself. */
+static inline void fuzz_seed_files(void)
+{
+	struct gw_image image;
+
+	for (uint8_t layout = 0; layout < GW_LAYOUT_CNT; layout++) {
+		fuzz_seed((uint8_t[]){ layout, 0, 0, 0 }, 4);
+		gw_write(&image, (enum gw_layout)layout);
+		fuzz_seed(image.bytes, sizeof(image.bytes));
+	}
 }
 
 #endif

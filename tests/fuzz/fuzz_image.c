@@ -15,3 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 	fuzz_file_deinit(&file);
 	return 0;
 }
+
+void fuzz_seeds(void)
+{
+	fuzz_seed_files();
+}
