@@ -27,6 +27,7 @@ UNIT_TESTS += \
 	memory \
 	name \
 	perf_file \
+	perf_gaps \
 	perf_record
 
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.

@@ -10,8 +10,11 @@
  * HEADER_EVENT_DESC (12): u32 events, u32 attr size, then per event the attr,
  * u32 ids, u32 name length, name, u64 id[].
  */
+#include "sample/perf_file.h"
+
 #include "sample/sample.h"
 
+#define RECORD_AUXTRACE 71 /* tools/perf/util/event.h: u64 size, ...; that many bytes follow */
 #define HEADER_TRACING_DATA 1
 #define HEADER_EVENT_DESC 12
 #define MAX_EVENTS 65536
@@ -31,6 +34,27 @@ struct gj_window gj_perf_file_data(struct gj_window file)
 	if (!find_data(file, &off, &size_bytes))
 		return (struct gj_window){ NULL, 0 };
 	return gj_window_slice(file, off, size_bytes);
+}
+
+bool gj_perf_record_next(struct gj_cursor *cur, struct gj_perf_record *record_out)
+{
+	uint16_t size_bytes;
+	uint64_t trace_bytes;
+
+	if (!gj_cursor_left(cur))
+		return false;
+	record_out->type = gj_cursor_u32(cur);
+	record_out->misc = gj_cursor_u16(cur);
+	size_bytes = gj_cursor_u16(cur);
+	/* A size below the header's own wraps and fails here too. */
+	record_out->body = (struct gj_window){ gj_cursor_take(cur, size_bytes - 8ULL),
+					       size_bytes - 8U };
+	if (gj_cursor_failed(cur))
+		return false;
+	if (record_out->type == RECORD_AUXTRACE &&
+	    gj_window_u64(record_out->body, 0, &trace_bytes))
+		gj_cursor_take(cur, trace_bytes);
+	return true;
 }
 
 /* The bytes of feature @bit, empty when the file has none. */

@@ -3,8 +3,7 @@
  * Where a recording is not the whole truth: records that were lost, and
  * programs that were replaced by exec.
  *
- * The data section is a sequence of records {u32 type, u16 misc, u16 size,
- * ...}. Other than samples, records end with the fields of sample_id
+ * Other than samples, records end with the fields of sample_id
  * (include/uapi/linux/perf_event.h): TID TIME ID STREAM_ID CPU IDENTIFIER, one
  * u64 each as far as sample_type asks for them.
  *
@@ -17,9 +16,9 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 
+#include "sample/perf_file.h"
 #include "sample/sample.h"
 
-#define HEADER_BYTES 8
 #define MAX_CPUS 8192 /* CONFIG_NR_CPUS_RANGE_END of arch/x86/Kconfig */
 
 struct scan {
@@ -46,96 +45,88 @@ static uint64_t width(const struct scan *scan, uint64_t fields)
 	return 8 * (uint64_t)__builtin_popcountll(scan->sample_type & fields);
 }
 
-/* Offsets of time and processor in a record; false when it is too short for them. */
-static bool find_fields(const struct scan *scan, struct gj_window record, uint32_t type,
+/* Offsets of time and processor in a record's body; false when it is too short for them. */
+static bool find_fields(const struct scan *scan, const struct gj_perf_record *record,
 			uint64_t *time_off_out, uint64_t *cpu_off_out)
 {
 	uint64_t between = width(scan, PERF_SAMPLE_ID | PERF_SAMPLE_STREAM_ID), behind;
 
-	if (type == PERF_RECORD_SAMPLE) {
-		*time_off_out = HEADER_BYTES + width(scan, PERF_SAMPLE_IDENTIFIER |
-						     PERF_SAMPLE_IP | PERF_SAMPLE_TID);
+	if (record->type == PERF_RECORD_SAMPLE) {
+		*time_off_out = width(scan, PERF_SAMPLE_IDENTIFIER | PERF_SAMPLE_IP |
+					    PERF_SAMPLE_TID);
 		*cpu_off_out = *time_off_out + 8 + width(scan, PERF_SAMPLE_ADDR) + between;
 		return true;
 	}
 	behind = between + width(scan, PERF_SAMPLE_CPU | PERF_SAMPLE_IDENTIFIER) + 8;
-	if (record.size_bytes < HEADER_BYTES + behind)
+	if (record->body.size_bytes < behind)
 		return false;
-	*time_off_out = record.size_bytes - behind;
+	*time_off_out = record->body.size_bytes - behind;
 	*cpu_off_out = *time_off_out + 8 + between;
 	return true;
 }
 
 /* The last time seen on the record's processor, NULL when that is not known. */
-static uint64_t *last_of_cpu(struct scan *scan, struct gj_window record, uint64_t cpu_off)
+static uint64_t *last_of_cpu(struct scan *scan, struct gj_window body, uint64_t cpu_off)
 {
 	uint32_t cpu;
 
-	if (!(scan->sample_type & PERF_SAMPLE_CPU) || !gj_window_u32(record, cpu_off, &cpu) ||
+	if (!(scan->sample_type & PERF_SAMPLE_CPU) || !gj_window_u32(body, cpu_off, &cpu) ||
 	    cpu >= MAX_CPUS)
 		return NULL;
 	return &scan->last_ns[cpu];
 }
 
-/* {header, u64 id, u64 lost} */
-static void note_loss(struct scan *scan, struct gj_window record, uint64_t begin_ns,
+/* {u64 id, u64 lost} */
+static void note_loss(struct scan *scan, struct gj_window body, uint64_t begin_ns,
 		      uint64_t time_ns)
 {
 	scan->gap = (struct gj_perf_gap){ .begin_ns = begin_ns, .end_ns = time_ns };
-	gj_window_u64(record, HEADER_BYTES + 8, &scan->gap.lost_cnt);
+	gj_window_u64(body, 8, &scan->gap.lost_cnt);
 }
 
-/* {header, u32 pid, u32 tid, comm}: another program from here on. */
-static bool note_exec(struct scan *scan, struct gj_window record, uint64_t time_ns)
+/* {u32 pid, u32 tid, comm}: another program from here on. */
+static bool note_exec(struct scan *scan, struct gj_window body, uint64_t time_ns)
 {
 	scan->gap = (struct gj_perf_gap){ .begin_ns = time_ns, .end_ns = time_ns };
-	return gj_window_u32(record, HEADER_BYTES, &scan->gap.pid);
+	return gj_window_u32(body, 0, &scan->gap.pid) && scan->gap.pid;
 }
 
 /* True when the record makes scan->gap. */
-static bool look(struct scan *scan, struct gj_window record, uint32_t type, uint16_t misc)
+static bool look(struct scan *scan, const struct gj_perf_record *record)
 {
 	uint64_t time_ns, time_off, cpu_off, begin_ns, *last;
 
 	/* Records that perf itself makes have no time, or one of 0. */
-	if (type > PERF_RECORD_SAMPLE && type != PERF_RECORD_SWITCH)
+	if (record->type > PERF_RECORD_SAMPLE && record->type != PERF_RECORD_SWITCH)
 		return false;
-	if (!find_fields(scan, record, type, &time_off, &cpu_off) ||
-	    !gj_window_u64(record, time_off, &time_ns) || !time_ns)
+	if (!find_fields(scan, record, &time_off, &cpu_off) ||
+	    !gj_window_u64(record->body, time_off, &time_ns) || !time_ns)
 		return false;
-	last = last_of_cpu(scan, record, cpu_off);
+	last = last_of_cpu(scan, record->body, cpu_off);
 	begin_ns = last ? *last : 0;
 	if (last)
 		*last = time_ns;
-	if (type == PERF_RECORD_LOST) {
-		note_loss(scan, record, begin_ns, time_ns);
+	if (record->type == PERF_RECORD_LOST) {
+		note_loss(scan, record->body, begin_ns, time_ns);
 		return true;
 	}
-	return type == PERF_RECORD_COMM && (misc & PERF_RECORD_MISC_COMM_EXEC) &&
-	       note_exec(scan, record, time_ns);
+	return record->type == PERF_RECORD_COMM && (record->misc & PERF_RECORD_MISC_COMM_EXEC) &&
+	       note_exec(scan, record->body, time_ns);
 }
 
-static int walk(struct scan *scan, struct gj_window records,
-		int (*found)(void *data, const struct gj_perf_gap *gap), void *data)
+static int walk(struct scan *scan, struct gj_window data,
+		int (*found)(void *data, const struct gj_perf_gap *gap), void *found_data)
 {
-	for (uint64_t off = 0; off + HEADER_BYTES <= records.size_bytes;) {
-		uint32_t type = 0;
-		uint16_t misc = 0, record_bytes = 0;
+	struct gj_cursor cur = gj_cursor_init(data);
+	struct gj_perf_record record;
 
-		gj_window_u32(records, off, &type);
-		gj_window_u16(records, off + 4, &misc);
-		gj_window_u16(records, off + 6, &record_bytes);
-		if (record_bytes < HEADER_BYTES)
-			return -EBADMSG;
-		if (look(scan, gj_window_slice(records, off, record_bytes), type, misc)) {
-			int err = found(data, &scan->gap);
+	while (gj_perf_record_next(&cur, &record)) {
+		int err = look(scan, &record) ? found(found_data, &scan->gap) : 0;
 
-			if (err)
-				return err;
-		}
-		off += record_bytes;
+		if (err)
+			return err;
 	}
-	return 0;
+	return gj_cursor_failed(&cur) ? -EBADMSG : 0;
 }
 
 int gj_perf_file_gaps(struct gj_window file,

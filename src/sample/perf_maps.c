@@ -18,9 +18,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "sample/perf_file.h"
 #include "sample/sample.h"
 
-#define RECORD_AUXTRACE 71 /* tools/perf/util/event.h: trace bytes follow the record */
 #define MAX_BUILD_ID_BYTES 20
 
 struct thread {
@@ -87,18 +87,17 @@ static int add_map(struct gj_perf_maps *maps, struct gj_window record, uint16_t 
 	return 0;
 }
 
-static int add_record(struct gj_perf_maps *maps, uint32_t type, uint16_t misc,
-		      struct gj_window record)
+static int add_record(struct gj_perf_maps *maps, const struct gj_perf_record *record)
 {
 	uint32_t pid, tid;
 
-	switch (type) {
+	switch (record->type) {
 	case PERF_RECORD_MMAP2:
-		return add_map(maps, record, misc);
+		return add_map(maps, record->body, record->misc);
 	case PERF_RECORD_COMM:
 	case PERF_RECORD_FORK:
-		if (!gj_window_u32(record, 0, &pid) ||
-		    !gj_window_u32(record, type == PERF_RECORD_FORK ? 8 : 4, &tid))
+		if (!gj_window_u32(record->body, 0, &pid) ||
+		    !gj_window_u32(record->body, record->type == PERF_RECORD_FORK ? 8 : 4, &tid))
 			return 0;
 		return add_thread(maps, tid, pid);
 	default:
@@ -109,23 +108,11 @@ static int add_record(struct gj_perf_maps *maps, uint32_t type, uint16_t misc,
 static int add_all(struct gj_perf_maps *maps, struct gj_window data)
 {
 	struct gj_cursor cur = gj_cursor_init(data);
+	struct gj_perf_record record;
 
-	while (gj_cursor_left(&cur)) {
-		uint32_t type = gj_cursor_u32(&cur);
-		uint16_t misc = gj_cursor_u16(&cur);
-		uint16_t size_bytes = gj_cursor_u16(&cur);
-		struct gj_window record = { gj_cursor_take(&cur, size_bytes - 8ULL),
-					    size_bytes - 8U };
-		uint64_t trace_bytes;
-
-		/* A size below the header's own wraps and fails here too. */
-		if (gj_cursor_failed(&cur))
-			break;
-		if (add_record(maps, type, misc, record))
+	while (gj_perf_record_next(&cur, &record))
+		if (add_record(maps, &record))
 			return -ENOMEM;
-		if (type == RECORD_AUXTRACE && gj_window_u64(record, 0, &trace_bytes))
-			gj_cursor_take(&cur, trace_bytes);
-	}
 	return 0;
 }
 

@@ -12,6 +12,13 @@
 
 static volatile size_t sink;
 
+static int note_gap(void *data, const struct gj_perf_gap *gap)
+{
+	(void)data;
+	sink += gap->begin_ns + gap->end_ns + gap->pid + gap->lost_cnt;
+	return 0;
+}
+
 static void read_file(struct gj_window file)
 {
 	struct gj_window formats = gj_perf_file_formats(file);
@@ -21,6 +28,7 @@ static void read_file(struct gj_window file)
 	sink += gj_perf_file_event_width(file);
 	if (formats.size_bytes)
 		sink += formats.base[0] + formats.base[formats.size_bytes - 1];
+	gj_perf_file_gaps(file, note_gap, NULL);
 	maps = gj_perf_maps_new(file);
 	if (!maps)
 		return;

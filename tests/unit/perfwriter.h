@@ -124,10 +124,63 @@ static inline void pw_mmap2(struct pw *pw, uint32_t pid, uint64_t va, uint64_t s
 	pw_record_end(pw);
 }
 
+/*
+ * One attr before the records, of which only the sample type counts; to be
+ * called right after pw_begin().
+ */
+static inline void pw_attr(struct pw *pw, uint64_t sample_type)
+{
+	pw_set(pw, 16, 128 + 16, 8);
+	pw_set(pw, 24, PW_HEADER_BYTES, 8);
+	pw_set(pw, 32, 128 + 16, 8);
+	pw_set(pw, PW_HEADER_BYTES + 24, sample_type, 8);
+	pw->size_bytes += 128 + 16;
+	pw_set(pw, 40, pw->size_bytes, 8);
+}
+
+/* TIME, CPU and IDENTIFIER as they end every record but samples (sample_id). */
+#define PW_SAMPLE_ID (PERF_SAMPLE_TIME | PERF_SAMPLE_CPU | PERF_SAMPLE_IDENTIFIER)
+static inline void pw_sample_id(struct pw *pw, uint64_t time_ns, uint32_t cpu)
+{
+	pw_u64(pw, time_ns);
+	pw_u64(pw, cpu);
+	pw_u64(pw, 1);
+	pw_record_end(pw);
+}
+
+static inline void pw_lost(struct pw *pw, uint64_t lost_cnt, uint64_t time_ns, uint32_t cpu)
+{
+	pw_record(pw, PERF_RECORD_LOST, 0);
+	pw_u64(pw, 1);
+	pw_u64(pw, lost_cnt);
+	pw_sample_id(pw, time_ns, cpu);
+}
+
+static inline void pw_sample(struct pw *pw, uint64_t time_ns, uint32_t cpu)
+{
+	pw_record(pw, PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER);
+	pw_u64(pw, 1);
+	pw_u64(pw, time_ns);
+	pw_u64(pw, cpu);
+	pw_record_end(pw);
+}
+
+static inline void pw_exec(struct pw *pw, uint32_t pid, uint64_t time_ns, uint32_t cpu)
+{
+	pw_record(pw, PERF_RECORD_COMM, PERF_RECORD_MISC_COMM_EXEC);
+	pw_u32(pw, pid);
+	pw_u32(pw, pid);
+	pw_text(pw, "next", 8);
+	pw_sample_id(pw, time_ns, cpu);
+}
+
 /* The end of the records; @bits: one per feature that will follow. */
 static inline void pw_features(struct pw *pw, uint64_t bits)
 {
-	pw_set(pw, 48, pw->size_bytes - PW_HEADER_BYTES, 8);
+	uint64_t data_off;
+
+	memcpy(&data_off, pw->bytes + 40, 8);
+	pw_set(pw, 48, pw->size_bytes - data_off, 8);
 	pw_set(pw, 72, bits, 8);
 	pw->section_off = pw->size_bytes;
 	pw->size_bytes += 16 * (size_t)__builtin_popcountll(bits);
