@@ -56,6 +56,7 @@ help:
 	@echo 'make check-long the tests that take longer: newest perf in a chroot, patched perf, long fuzzing'
 	@echo 'make bench      figures beside their peers, in one run'
 	@echo 'make test       unit tests only: no root, under a minute'
+	@echo 'make test-asan  the same under sanitizers; make fuzz-smoke, fuzz-long: every reader fuzzed'
 	@echo 'make lint       rules of the tree: direction of includes, headers compile alone'
 	@echo 'make install    [DESTDIR=] [prefix=/usr/local]'
 	@echo 'make uninstall  take away what install put there, given the same variables'

@@ -73,6 +73,9 @@ CHECK_SCRIPTS += \
 
 CHECK_SCRIPTS += \
 	tests/traceevent/plugin.sh \
+
+CHECK_SCRIPTS += \
+	tests/traceevent/traceevent.sh \
 	tests/fuzz/smoke.sh
 
 LONG_SCRIPTS :=
