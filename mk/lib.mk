@@ -29,6 +29,10 @@ LIB_SRCS += \
 	src/demangle/pcvalue.c
 
 LIB_SRCS += \
+	src/demangle/batch.c \
+	src/demangle/pcindex.c
+
+LIB_SRCS += \
 	src/goroutine/history.c \
 	src/goroutine/table.c \
 	src/goroutine/trailer.c \

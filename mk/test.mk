@@ -78,6 +78,9 @@ CHECK_SCRIPTS += \
 	tests/traceevent/traceevent.sh \
 	tests/fuzz/smoke.sh
 
+CHECK_SCRIPTS += \
+	tests/sym/agree.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
@@ -121,6 +124,9 @@ TEST_PROGRAMS += \
 
 TEST_PROGRAMS += \
 	probe/plan
+
+TEST_PROGRAMS += \
+	sym/agree
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,

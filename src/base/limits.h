@@ -66,4 +66,11 @@
 /* Names of probe events taken from one recording or machine: one per Go binary being watched. */
 #define GJ_MAX_GOEXEC_NAMES 1024
 
+/*
+ * Bytes spent on finding one's way in one image's long pc-value tables. Go's
+ * compiler, 37 MB, needs 4 MB when all of its code is asked for; records that
+ * overlap would need any amount. Beyond it look-ups are slower.
+ */
+#define GJ_MAX_PCINDEX_BYTES (64u << 20)
+
 #endif

@@ -122,6 +122,39 @@ int32_t gj_gotab_first_line(const struct gj_gotab *gotab, const struct gj_gofunc
 int gj_gotab_frames(const struct gj_gotab *gotab, uint64_t va, struct gj_goframe *frames_out,
 		    size_t max);
 
+/*
+ * Many addresses at once: several times faster than one at a time, because
+ * they are answered in ascending order.
+ *
+ * A batch is the memory this takes; used for one list after another, by one
+ * thread at a time.
+ */
+struct gj_gobatch;
+
+/* The answer for one address. */
+struct gj_goanswer {
+	size_t index;   /* number of the address in the list */
+	int frame_cnt;  /* as gj_gotab_frames returns it */
+	bool is_same;   /* the frames are those of the answer before */
+	const struct gj_goframe *frames; /* until the next call */
+};
+
+int gj_gobatch_new(struct gj_gobatch **batch_out); /* 0 or -ENOMEM */
+void gj_gobatch_free(struct gj_gobatch *batch);    /* NULL allowed */
+
+/*
+ * gj_gobatch_start - begin with a list
+ * @gotab, @vas: borrowed until the last answer has been used
+ * @with_inlines: every frame; otherwise one, the function that holds the
+ *                address, with the innermost line, as gj_gotab_line gives it
+ *
+ * 0, -ENOMEM, -E2BIG beyond 2^32 addresses.
+ */
+int gj_gobatch_start(struct gj_gobatch *batch, const struct gj_gotab *gotab,
+		     const uint64_t *vas, size_t cnt, bool with_inlines);
+/* The next answer, in no order the caller may rely on; false after the last one. */
+bool gj_gobatch_next(struct gj_gobatch *batch, struct gj_goanswer *answer_out);
+
 /* Bytes between SP and the return address' end at @va (CFA = SP + delta + pointer on amd64). */
 int gj_gotab_sp_delta(const struct gj_gotab *gotab, const struct gj_gofunc *func, uint64_t va,
 		      int32_t *delta_bytes_out);

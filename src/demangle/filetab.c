@@ -30,10 +30,10 @@ int gj_gotab_line(const struct gj_gotab *gotab, const struct gj_gofunc *func, ui
 {
 	int32_t file_index, line;
 	const char *file;
-	int err = gj_pcvalue_find(gotab, func->pcfile_off, func, va, &file_index);
+	int err = gj_pcvalue_find(gotab, func, GJ_PCTABLE_FILE, va, &file_index);
 
 	if (!err)
-		err = gj_pcvalue_find(gotab, func->pcln_off, func, va, &line);
+		err = gj_pcvalue_find(gotab, func, GJ_PCTABLE_LINE, va, &line);
 	if (err)
 		return err;
 	file = gj_gotab_file(gotab, func, file_index);

@@ -45,6 +45,21 @@ static int relocate_functab(struct gj_gotab *gotab)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* Entry address of functab row @index; row func_cnt is the end pc. The window holds all rows. */
+static inline uint64_t entry_va(const struct gj_gotab *gotab, uint32_t index)
+{
+	const uint8_t *row = gotab->functab.base + (size_t)index * gotab->functab_entry_bytes;
+	uint32_t entry_off;
+	uint64_t entry;
+
+	if (gotab->functab_entry_bytes == 8) {
+		memcpy(&entry_off, row, sizeof(entry_off));
+		return gotab->text_va + entry_off;
+	}
+	memcpy(&entry, row, sizeof(entry));
+	return entry;
+}
+
 static int open_tables(struct gj_gotab *gotab, struct gj_diag *diag)
 {
 	int err = gj_gotab_find_header(gotab, diag);
@@ -57,8 +72,11 @@ static int open_tables(struct gj_gotab *gotab, struct gj_diag *diag)
 		return err;
 	gotab->func = &func_layouts[gotab->info.layout];
 	gj_gotab_find_gofunc(gotab);
+	gj_gotab_find_buckets(gotab);
 	gj_gotab_find_version(gotab);
-	return 0;
+	gotab->begin_va = entry_va(gotab, 0);
+	gotab->end_va = entry_va(gotab, gotab->info.func_cnt);
+	return gj_pcindexes_new(gotab, &gotab->indexes);
 }
 
 int gj_gotab_open(const struct gj_image *image, struct gj_gotab **gotab_out,
@@ -85,6 +103,7 @@ void gj_gotab_close(struct gj_gotab *gotab)
 {
 	if (!gotab)
 		return;
+	gj_pcindexes_free(gotab->indexes);
 	free(gotab->functab_copy);
 	free(gotab);
 }
@@ -92,21 +111,6 @@ void gj_gotab_close(struct gj_gotab *gotab)
 const struct gj_goinfo *gj_gotab_info(const struct gj_gotab *gotab)
 {
 	return &gotab->info;
-}
-
-/* Entry address of functab row @index; row func_cnt is the end pc. The window holds all rows. */
-static inline uint64_t entry_va(const struct gj_gotab *gotab, uint32_t index)
-{
-	const uint8_t *row = gotab->functab.base + (size_t)index * gotab->functab_entry_bytes;
-	uint32_t entry_off;
-	uint64_t entry;
-
-	if (gotab->functab_entry_bytes == 8) {
-		memcpy(&entry_off, row, sizeof(entry_off));
-		return gotab->text_va + entry_off;
-	}
-	memcpy(&entry, row, sizeof(entry));
-	return entry;
 }
 
 static uint64_t record_off(const struct gj_gotab *gotab, uint32_t index)
@@ -171,23 +175,67 @@ int gj_gotab_func(const struct gj_gotab *gotab, uint32_t index, struct gj_gofunc
 	return 0;
 }
 
-int gj_gotab_find_func(const struct gj_gotab *gotab, uint64_t va, struct gj_gofunc *func_out)
+/*
+ * Go's own index of the text (Go src/runtime/symtab.go, findfuncbucket): for
+ * each 4096 bytes u32 row and u8[16], one for each 256 bytes: the sum is the
+ * first row that has code there. Functions are 16 bytes apart or more, so the
+ * row wanted is near. false: the index is missing or wrong.
+ */
+#define BUCKET_BYTES 20
+#define BUCKET_CODE_BYTES 4096
+#define SUBBUCKET_CODE_BYTES 256
+#define SUBBUCKET_MAX_ROWS 32
+
+static bool find_in_bucket(const struct gj_gotab *gotab, uint64_t va, uint32_t *row_out)
+{
+	uint64_t code_off = va - gotab->buckets_va;
+	uint64_t off = code_off / BUCKET_CODE_BYTES * BUCKET_BYTES;
+	uint32_t row, end;
+
+	if (va < gotab->buckets_va || !gj_window_holds(gotab->buckets, off, BUCKET_BYTES))
+		return false;
+	memcpy(&row, gotab->buckets.base + off, sizeof(row));
+	row += gotab->buckets.base[off + 4 + code_off % BUCKET_CODE_BYTES / SUBBUCKET_CODE_BYTES];
+	if (row >= gotab->info.func_cnt || entry_va(gotab, row) > va)
+		return false;
+	end = gotab->info.func_cnt - row;
+	end = row + (end < SUBBUCKET_MAX_ROWS ? end : SUBBUCKET_MAX_ROWS);
+	/* va lies before the last row, the end pc, so this stops there. */
+	for (; row < end; row++) {
+		if (entry_va(gotab, row + 1) > va) {
+			*row_out = row;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The last row whose entry is not above @va; one comparison a step, no early way out. */
+static uint32_t find_by_halves(const struct gj_gotab *gotab, uint64_t va)
 {
 	uint32_t first = 0, cnt = gotab->info.func_cnt;
-	int err;
 
-	if (va < entry_va(gotab, 0) || va >= entry_va(gotab, cnt))
-		return -ENOENT;
-	/* The last row whose entry is not above va; one comparison a step, no early way out. */
 	while (cnt > 1) {
 		uint32_t half = cnt / 2;
 
 		first = entry_va(gotab, first + half) <= va ? first + half : first;
 		cnt -= half;
 	}
-	err = gj_gotab_func(gotab, first, func_out);
+	return first;
+}
+
+int gj_gotab_find_func(const struct gj_gotab *gotab, uint64_t va, struct gj_gofunc *func_out)
+{
+	uint32_t row;
+	int err;
+
+	if (va < gotab->begin_va || va >= gotab->end_va)
+		return -ENOENT;
+	if (!find_in_bucket(gotab, va, &row))
+		row = find_by_halves(gotab, va);
+	err = gj_gotab_func(gotab, row, func_out);
 	/* A table that is not sorted leads anywhere. */
-	return !err && va >= func_out->end_va ? -EBADMSG : err;
+	return !err && (va < func_out->entry_va || va >= func_out->end_va) ? -EBADMSG : err;
 }
 
 /*

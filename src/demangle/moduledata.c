@@ -9,6 +9,7 @@
  *
  *              ..1.15  1.16,17  1.18,19  1.20..1.26  1.27
  *   ftab len       32      136      136         136   136
+ *   findfunctab    72      152      152         152   152
  *   minpc          80      160      160         160   160
  *   maxpc          88      168      168         168   168
  *   text           96      176      176         176   176
@@ -26,11 +27,11 @@
 #define GOFUNC_1_27 344
 
 struct moduledata_layout {
-	uint16_t ftab_len, minpc, maxpc, text, etext;
+	uint16_t ftab_len, findfunctab, minpc, maxpc, text, etext;
 };
 
-static const struct moduledata_layout layout_1_2 = { 32, 80, 88, 96, 104 };
-static const struct moduledata_layout layout_1_16 = { 136, 160, 168, 176, 184 };
+static const struct moduledata_layout layout_1_2 = { 32, 72, 80, 88, 96, 104 };
+static const struct moduledata_layout layout_1_16 = { 136, 152, 160, 168, 176, 184 };
 
 static const struct moduledata_layout *layout_of(const struct gj_gotab *gotab)
 {
@@ -205,4 +206,16 @@ void gj_gotab_find_gofunc(struct gj_gotab *gotab)
 	if (!gj_image_pointer(gotab->image, md + (is_1_18 ? GOFUNC_1_18 : GOFUNC_1_20),
 			      &gofunc_va))
 		gotab->info.gofunc_va = gofunc_va;
+}
+
+void gj_gotab_find_buckets(struct gj_gotab *gotab)
+{
+	const struct moduledata_layout *layout = layout_of(gotab);
+	uint64_t md = gotab->info.moduledata_va, buckets_va, minpc;
+
+	if (!md || gj_image_pointer(gotab->image, md + layout->findfunctab, &buckets_va) ||
+	    gj_image_pointer(gotab->image, md + layout->minpc, &minpc))
+		return;
+	gotab->buckets = gj_image_at(gotab->image, buckets_va);
+	gotab->buckets_va = minpc;
 }

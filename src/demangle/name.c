@@ -185,18 +185,10 @@ static void format_gccgo(const char *pos, const char *end, struct gj_buf *buf)
 	}
 }
 
-void gj_name_format(const char *name, unsigned int flags, struct gj_buf *buf)
+static void format(const char *name, const char *end, unsigned int flags, struct gj_buf *buf)
 {
-	size_t size_bytes = drop_suffix(name, strlen(name), ".abi0");
-	const char *pos = name, *end, *plain = name;
+	const char *pos = name, *plain = name;
 
-	size_bytes = drop_suffix(name, size_bytes, ".abiinternal");
-	end = name + size_bytes;
-	if (flags & GJ_NAME_GCCGO) {
-		format_gccgo(pos, end, buf);
-		return;
-	}
-	/* Runs of plain bytes are copied at once: nearly every name is one run. */
 	while (pos < end) {
 		int byte = *pos == '%' && end - pos >= 3 ? escaped_byte(pos) : -1;
 		size_t used = 0;
@@ -222,4 +214,17 @@ void gj_name_format(const char *name, unsigned int flags, struct gj_buf *buf)
 		pos += used ? used : 1;
 	}
 	gj_buf_add(buf, plain, (size_t)(pos - plain));
+}
+
+void gj_name_format(const char *name, unsigned int flags, struct gj_buf *buf)
+{
+	size_t size_bytes = drop_suffix(name, strlen(name), ".abi0");
+
+	size_bytes = drop_suffix(name, size_bytes, ".abiinternal");
+	if (flags & GJ_NAME_GCCGO)
+		format_gccgo(name, name + size_bytes, buf);
+	else if (flags || memchr(name, '%', size_bytes))
+		format(name, name + size_bytes, flags, buf);
+	else /* nearly every name */
+		gj_buf_add(buf, name, size_bytes);
 }

@@ -15,111 +15,63 @@
 
 static inline int32_t unzigzag(uint32_t value)
 {
-	return (int32_t)(value & 1 ? ~(value >> 1) : value >> 1);
+	return (int32_t)(value >> 1 ^ -(value & 1));
 }
 
-/*
- * One varint of at most five bytes. @pos must have five bytes left to read;
- * the single-byte case, nearly all of them, is taken first.
- */
-static inline const uint8_t *take_varint(const uint8_t *pos, uint32_t *value_out)
-{
-	uint32_t value = *pos++;
-	unsigned int shift = 7;
-
-	if (value >= 0x80) {
-		value &= 0x7f;
-		for (;;) {
-			uint32_t byte = *pos++;
-
-			value |= (byte & 0x7f) << shift;
-			shift += 7;
-			if (byte < 0x80)
-				break;
-			if (shift >= 35)
-				return NULL;
-		}
-	}
-	*value_out = value;
-	return pos;
-}
-
-#define PAIR_MAX_BYTES 10
-
-/* Where a walk over a table stands: @value holds from @pc to where the pair at @pos says. */
-struct walk {
-	const uint8_t *pos;
-	uint64_t pc;    /* from the function's entry, in units of minLC */
-	uint32_t value; /* sums wrap as Go's int32 does */
-};
-
-/*
- * Decodes the pair at walk->pos. 1: *walk holds the value wanted, 0: it stands
- * behind the pair, -ENOENT at the end of the table, -EBADMSG.
- */
-static inline int walk_pair(struct walk *walk, uint64_t wanted)
-{
-	uint32_t value_delta, pc_delta;
-	const uint8_t *pos = take_varint(walk->pos, &value_delta);
-
-	if (!pos || (value_delta == 0 && walk->pc != 0))
-		return pos ? -ENOENT : -EBADMSG;
-	pos = take_varint(pos, &pc_delta);
-	if (!pos || pc_delta == 0)
-		return -EBADMSG;
-	walk->pos = pos;
-	walk->value += (uint32_t)unzigzag(value_delta);
-	walk->pc += pc_delta;
-	return wanted < walk->pc;
-}
-
-/* As walk_pair, with a check of every byte: the last ones of all tables. */
-static int walk_last_pairs(struct walk *walk, const uint8_t *end, uint64_t wanted)
+/* The pair at walk->pos, whatever its size. 1, 0 at the end of the table, -EBADMSG. */
+static int walk_pair(struct gj_pcwalk *walk, const uint8_t *end)
 {
 	struct gj_cursor cur =
 		gj_cursor_init((struct gj_window){ walk->pos, (size_t)(end - walk->pos) });
+	uint32_t value_delta = gj_cursor_varint32(&cur), pc_delta;
 
-	do {
-		uint32_t value_delta = gj_cursor_varint32(&cur);
-		uint32_t pc_delta;
-
-		if (value_delta == 0 && walk->pc != 0 && !gj_cursor_failed(&cur))
-			return -ENOENT;
-		pc_delta = gj_cursor_varint32(&cur);
-		if (gj_cursor_failed(&cur) || pc_delta == 0)
-			return -EBADMSG;
-		walk->value += (uint32_t)unzigzag(value_delta);
-		walk->pc += pc_delta;
-	} while (walk->pc <= wanted);
+	if (value_delta == 0 && walk->pc != 0 && !gj_cursor_failed(&cur))
+		return 0;
+	pc_delta = gj_cursor_varint32(&cur);
+	if (gj_cursor_failed(&cur) || pc_delta == 0)
+		return -EBADMSG;
+	walk->pos = cur.pos;
+	walk->value += (uint32_t)unzigzag(value_delta);
+	walk->pc += pc_delta;
 	return 1;
 }
 
-/* Fast: as long as a longest pair is left, no byte needs its own check. */
-static int walk_to(struct walk *walk, const uint8_t *end, uint64_t wanted)
+/*
+ * Nearly all numbers are of one byte, and a few of two, in no order a
+ * processor could guess; so the length of the first takes no branch. Pairs of
+ * other lengths, and the first and the last of a table, go the long way.
+ */
+int gj_pcwalk_to(const struct gj_gotab *gotab, uint64_t pc, struct gj_pcwalk *walk)
 {
-	int found = 0;
+	const uint8_t *end = gotab->pctab.base + gotab->pctab.size_bytes;
+	/* Copies, to be kept in registers. */
+	const uint8_t *pos = walk->pos;
+	uint64_t at_pc = walk->pc;
+	uint32_t value = walk->value;
+	int got = 1;
 
-	while (!found && end - walk->pos >= PAIR_MAX_BYTES)
-		found = walk_pair(walk, wanted);
-	return found ? found : walk_last_pairs(walk, end, wanted);
-}
+	while (at_pc <= pc && got > 0) {
+		uint32_t bytes = 0, is_two, value_delta, pc_delta;
 
-int gj_pcvalue_find(const struct gj_gotab *gotab, uint32_t table_off,
-		    const struct gj_gofunc *func, uint64_t va, int32_t *value_out)
-{
-	struct gj_window table = gj_window_slice(gotab->pctab, table_off, UINT64_MAX);
-	struct walk walk = { .pos = table.base, .value = UINT32_MAX };
-	int found;
-
-	if (table_off == 0 || !table.base || va < func->entry_va)
-		return -ENOENT;
-	/* minLC is 1, 2 or 4. */
-	found = walk_to(&walk, table.base + table.size_bytes,
-			(va - func->entry_va) >> (gotab->quantum / 2));
-	if (found != 1)
-		return found;
-	*value_out = (int32_t)walk.value;
-	return 0;
+		if (end - pos >= 4)
+			memcpy(&bytes, pos, sizeof(bytes));
+		is_two = bytes >> 7 & 1;
+		value_delta = (bytes & 0x7f) | (bytes >> 1 & 0x3f80 & -is_two);
+		pc_delta = bytes >> 8 >> (8 * is_two) & 0xff;
+		if (value_delta && pc_delta && pc_delta < 0x80 && (bytes & 0x8080) != 0x8080) {
+			pos += 2 + is_two;
+			value += (uint32_t)unzigzag(value_delta);
+			at_pc += pc_delta;
+		} else {
+			*walk = (struct gj_pcwalk){ pos, at_pc, value };
+			got = walk_pair(walk, end);
+			pos = walk->pos;
+			at_pc = walk->pc;
+			value = walk->value;
+		}
+	}
+	*walk = (struct gj_pcwalk){ pos, at_pc, value };
+	return got > 0 ? 0 : got ? got : -ENOENT;
 }
 
 /* Offset of the table for pcdata @index, 0 when the function has none. */
@@ -134,25 +86,66 @@ static uint32_t pcdata_off(const struct gj_gotab *gotab, const struct gj_gofunc 
 	return table_off;
 }
 
+/* Offset of a table in pctab, 0 when the function has none. */
+static inline uint32_t table_off(const struct gj_gotab *gotab, const struct gj_gofunc *func,
+				 enum gj_pctable table)
+{
+	switch (table) {
+	case GJ_PCTABLE_SP:
+		return func->pcsp_off;
+	case GJ_PCTABLE_FILE:
+		return func->pcfile_off;
+	case GJ_PCTABLE_LINE:
+		return func->pcln_off;
+	case GJ_PCTABLE_INLINE:
+		return pcdata_off(gotab, func, PCDATA_INLTREE);
+	}
+	return 0;
+}
+
+static inline struct gj_pcwalk walk_init(const struct gj_gotab *gotab,
+					 const struct gj_gofunc *func, enum gj_pctable table)
+{
+	uint32_t off = table_off(gotab, func, table);
+
+	return (struct gj_pcwalk){
+		.pos = off && off < gotab->pctab.size_bytes ? gotab->pctab.base + off : NULL,
+		.value = UINT32_MAX,
+	};
+}
+
+void gj_pcwalk_init(const struct gj_gotab *gotab, const struct gj_gofunc *func,
+		    enum gj_pctable table, struct gj_pcwalk *walk_out)
+{
+	*walk_out = walk_init(gotab, func, table);
+}
+
+/* Code bytes from which on a function's tables may be long enough for an index. */
+#define INDEX_MIN_BYTES 256
+
+int gj_pcvalue_find(const struct gj_gotab *gotab, const struct gj_gofunc *func,
+		    enum gj_pctable table, uint64_t va, int32_t *value_out)
+{
+	struct gj_pcwalk walk = walk_init(gotab, func, table);
+	uint64_t pc = (va - func->entry_va) >> (gotab->quantum / 2); /* minLC is 1, 2 or 4 */
+	int err;
+
+	if (!walk.pos || va < func->entry_va)
+		return -ENOENT;
+	if (table != GJ_PCTABLE_SP && func->end_va - func->entry_va >= INDEX_MIN_BYTES)
+		gj_pcindex_advance(gotab, func, table, pc, &walk);
+	err = gj_pcwalk_to(gotab, pc, &walk);
+	if (err)
+		return err;
+	*value_out = (int32_t)walk.value;
+	return 0;
+}
+
 int gj_pciter_init(const struct gj_gotab *gotab, const struct gj_gofunc *func,
 		   enum gj_pctable table, struct gj_pciter *iter_out)
 {
-	uint32_t off = 0;
+	uint32_t off = table_off(gotab, func, table);
 
-	switch (table) {
-	case GJ_PCTABLE_SP:
-		off = func->pcsp_off;
-		break;
-	case GJ_PCTABLE_FILE:
-		off = func->pcfile_off;
-		break;
-	case GJ_PCTABLE_LINE:
-		off = func->pcln_off;
-		break;
-	case GJ_PCTABLE_INLINE:
-		off = pcdata_off(gotab, func, PCDATA_INLTREE);
-		break;
-	}
 	if (off == 0)
 		return -ENOENT;
 	*iter_out = (struct gj_pciter){
@@ -192,14 +185,14 @@ int gj_pciter_next(struct gj_pciter *iter, struct gj_pcrow *row_out)
 int gj_gotab_sp_delta(const struct gj_gotab *gotab, const struct gj_gofunc *func, uint64_t va,
 		      int32_t *delta_bytes_out)
 {
-	return gj_pcvalue_find(gotab, func->pcsp_off, func, va, delta_bytes_out);
+	return gj_pcvalue_find(gotab, func, GJ_PCTABLE_SP, va, delta_bytes_out);
 }
 
 int32_t gj_inline_index(const struct gj_gotab *gotab, const struct gj_gofunc *func, uint64_t va)
 {
 	int32_t index = -1;
 
-	if (gj_pcvalue_find(gotab, pcdata_off(gotab, func, PCDATA_INLTREE), func, va, &index))
+	if (gj_pcvalue_find(gotab, func, GJ_PCTABLE_INLINE, va, &index))
 		return -1;
 	return index;
 }

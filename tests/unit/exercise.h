@@ -152,6 +152,31 @@ static inline void exercise_func(const struct gj_gotab *gotab, const struct gj_g
 	exercise_lookup(gotab, func->end_va - 1);
 }
 
+/* The same addresses as a batch, twice: in a large function that is another way through it. */
+static inline void exercise_batch(const struct gj_gotab *gotab, const struct gj_gofunc *func)
+{
+	uint64_t code_bytes = func->end_va - func->entry_va;
+	struct gj_gobatch *batch;
+	struct gj_goanswer answer;
+	uint64_t vas[16];
+
+	if (gj_gobatch_new(&batch))
+		return;
+	for (unsigned int i = 0; i < 16; i++)
+		vas[i] = func->entry_va + code_bytes / 16 * (i * 5 % 16) - (i == 7);
+	vas[3] = UINT64_MAX;
+	for (int with_inlines = 0; with_inlines < 2; with_inlines++) {
+		if (gj_gobatch_start(batch, gotab, vas, 16, with_inlines))
+			break;
+		while (gj_gobatch_next(batch, &answer))
+			for (int i = 0; i < answer.frame_cnt; i++) {
+				exercise_string(answer.frames[i].name);
+				exercise_string(answer.frames[i].file);
+			}
+	}
+	gj_gobatch_free(batch);
+}
+
 static inline void exercise_gotab(const struct gj_gotab *gotab)
 {
 	const struct gj_goinfo *info = gj_gotab_info(gotab);
@@ -163,8 +188,12 @@ static inline void exercise_gotab(const struct gj_gotab *gotab)
 	for (uint32_t i = 0; i < info->func_cnt; i += step)
 		if (!gj_gotab_func(gotab, i, &func))
 			exercise_func(gotab, &func);
-	if (!gj_gotab_func(gotab, info->func_cnt - 1, &func))
+	if (!gj_gotab_func(gotab, info->func_cnt - 1, &func)) {
 		exercise_func(gotab, &func);
+		exercise_batch(gotab, &func);
+	}
+	if (!gj_gotab_func(gotab, info->func_cnt / 2, &func))
+		exercise_batch(gotab, &func);
 	gj_gotab_func(gotab, info->func_cnt, &func);
 	exercise_lookup(gotab, 0);
 	exercise_lookup(gotab, info->text_va + 1);
