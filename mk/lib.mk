@@ -114,6 +114,10 @@ LIB_SRCS += \
 CMD_SRCS += \
 	src/cmd/debuginfo.c
 
+CMD_SRCS += \
+	src/cmd/sym_answer.c \
+	src/cmd/sym_input.c
+
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)
 

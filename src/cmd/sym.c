@@ -11,29 +11,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
-#include "base/limits.h"
 #include "cmd/cmd.h"
-#include "demangle/demangle.h"
-#include "elf/elf.h"
+#include "cmd/sym.h"
 #include "goroutine/goroutine.h"
-
-struct sym_options {
-	const char *path;
-	bool addresses, functions, inlines, pretty, json, basenames;
-	bool list, info;
-	unsigned int name_flags;
-};
-
-/* One open binary and the text on its way out. */
-struct sym {
-	struct sym_options opt;
-	struct gj_image *image;
-	struct gj_gotab *gotab;
-	struct gj_symbol_index *symbols; /* for C code; made when first needed */
-	struct gj_buf out;
-	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
-};
 
 static const char help[] =
 	"usage: gojitter sym -e FILE [-a] [-f] [-i] [-p] [-j] [--short] [ADDR...]\n"
@@ -56,252 +36,44 @@ static const char help[] =
 	"      --info        key: value lines about the file\n"
 	"  -h, --help        this text\n";
 
-static void flush(struct sym *sym)
+static void put(struct gj_buf *out)
 {
-	fwrite(sym->out.data, 1, sym->out.size_bytes, stdout);
-	sym->out.size_bytes = 0;
-}
-
-static const char *shown_file(const struct sym *sym, const char *file)
-{
-	const char *slash = file && sym->opt.basenames ? strrchr(file, '/') : NULL;
-
-	return slash ? slash + 1 : file;
-}
-
-static void add_line(struct sym *sym, const char *file, int32_t line)
-{
-	gj_buf_str(&sym->out, file ? shown_file(sym, file) : "??");
-	gj_buf_chr(&sym->out, ':');
-	if (file && line < 0)
-		gj_buf_chr(&sym->out, '-');
-	gj_buf_dec(&sym->out, file ? (uint64_t)llabs(line) : 0, 0, ' ');
-}
-
-static void add_frame(struct sym *sym, const struct gj_goframe *frame, bool is_inlined_by)
-{
-	struct gj_buf *out = &sym->out;
-
-	if (sym->opt.pretty && is_inlined_by)
-		gj_buf_str(out, " (inlined by) ");
-	if (sym->opt.functions) {
-		if (frame->name)
-			gj_name_format(frame->name, sym->opt.name_flags, out);
-		else
-			gj_buf_str(out, "??");
-		gj_buf_str(out, sym->opt.pretty ? " at " : "\n");
-	}
-	add_line(sym, frame->file, frame->line);
-	gj_buf_chr(out, '\n');
-}
-
-static void add_address(struct sym *sym, uint64_t va)
-{
-	char text[16];
-
-	if (!sym->opt.addresses)
-		return;
-	for (size_t i = 0; i < sizeof(text); i++)
-		text[i] = "0123456789abcdef"[va >> (60 - 4 * i) & 15];
-	gj_buf_str(&sym->out, "0x");
-	gj_buf_add(&sym->out, text, sizeof(text));
-	gj_buf_str(&sym->out, sym->opt.pretty ? ": " : "\n");
-}
-
-static void add_json(struct sym *sym, uint64_t va, int cnt)
-{
-	struct gj_buf *out = &sym->out;
-
-	gj_buf_fmt(out, "{\"address\":\"0x%llx\",\"frames\":[", (unsigned long long)va);
-	for (int i = 0; i < cnt; i++) {
-		const struct gj_goframe *frame = &sym->frames[i];
-		struct gj_buf name = { 0 };
-
-		if (i)
-			gj_buf_chr(out, ',');
-		gj_buf_str(out, "{\"func\":");
-		if (frame->name) {
-			gj_name_format(frame->name, sym->opt.name_flags, &name);
-			gj_buf_chr(&name, '\0');
-		}
-		if (frame->name && !name.failed)
-			gj_buf_json(out, name.data);
-		else
-			gj_buf_str(out, "null");
-		gj_buf_deinit(&name);
-		gj_buf_str(out, ",\"file\":");
-		if (frame->file)
-			gj_buf_json(out, shown_file(sym, frame->file));
-		else
-			gj_buf_str(out, "null");
-		gj_buf_fmt(out, ",\"line\":%d,\"start_line\":%d,\"inlined\":%s}", frame->line,
-			   frame->start_line, frame->inlined ? "true" : "false");
-	}
-	gj_buf_str(out, "]}\n");
-}
-
-/* The ELF function symbol that holds @va: C code under cgo. */
-static const char *elf_function(struct sym *sym, uint64_t va)
-{
-	struct gj_elf_symbol symbol;
-
-	if (!sym->symbols && gj_symbol_index_new(sym->image, &sym->symbols))
-		return NULL;
-	return gj_symbol_index_find(sym->symbols, va, &symbol) ? NULL : symbol.name;
-}
-
-/* Frames at @va as the options want them; at least one, unknown where nothing is known. */
-static int find_frames(struct sym *sym, uint64_t va)
-{
-	struct gj_gofunc func;
-	int cnt = -ENOENT;
-
-	sym->frames[0] = (struct gj_goframe){ 0 };
-	if (sym->gotab && (sym->opt.inlines || sym->opt.json)) {
-		cnt = gj_gotab_frames(sym->gotab, va, sym->frames, GJ_MAX_INLINE_DEPTH + 1);
-	} else if (sym->gotab) {
-		cnt = gj_gotab_find_func(sym->gotab, va, &func);
-		if (!cnt) {
-			sym->frames[0].name = func.name;
-			gj_gotab_line(sym->gotab, &func, va, &sym->frames[0].file,
-				      &sym->frames[0].line);
-			cnt = 1;
-		}
-	}
-	if (cnt > 0)
-		return cnt;
-	sym->frames[0] = (struct gj_goframe){ .name = elf_function(sym, va) };
-	return 1;
-}
-
-static void print_address(struct sym *sym, uint64_t va)
-{
-	int cnt = find_frames(sym, va);
-
-	if (sym->opt.json) {
-		add_json(sym, va, sym->frames[0].name ? cnt : 0);
-	} else {
-		add_address(sym, va);
-		for (int i = 0; i < cnt; i++)
-			add_frame(sym, &sym->frames[i], i > 0);
-	}
-	if (sym->out.size_bytes > 1 << 16)
-		flush(sym);
-}
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static const char *skip_blanks(const char *text)
-{
-	return text + strspn(text, " \t\r");
-}
-
-/* Hexadecimal with or without 0x; false when @text is anything else or does not fit. */
-static bool parse_address(const char *text, uint64_t *va_out)
-{
-	const char *start;
-	uint64_t va = 0;
-
-	text = skip_blanks(text);
-	if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
-		text += 2;
-	for (start = text; hex_digit(*text) >= 0; text++) {
-		if (va >> 60)
-			return false;
-		va = va << 4 | (uint64_t)hex_digit(*text);
-	}
-	*va_out = va;
-	return text > start && !*skip_blanks(text);
-}
-
-/* One input line; as addr2line, an answer per line, so that a script stays in step. */
-static int print_line(struct sym *sym, const char *line)
-{
-	uint64_t va = 0;
-
-	if (parse_address(line, &va)) {
-		print_address(sym, va);
-		return 0;
-	}
-	sym->frames[0] = (struct gj_goframe){ 0 };
-	if (sym->opt.json) {
-		gj_buf_str(&sym->out, "{\"address\":null,\"frames\":[]}\n");
-	} else {
-		add_address(sym, 0);
-		add_frame(sym, &sym->frames[0], false);
-	}
-	return GJ_EXIT_FAILED;
-}
-
-#define INPUT_BYTES 65536
-
-/*
- * Answers whatever input has arrived, then writes: fast on a file, and a
- * program at the other end of a pipe gets each answer at once.
- */
-static int print_input(struct sym *sym)
-{
-	char input[INPUT_BYTES + 1];
-	size_t have = 0;
-	ssize_t got;
-	int status = 0;
-
-	while ((got = read(STDIN_FILENO, input + have, INPUT_BYTES - have)) > 0) {
-		char *line = input, *end;
-
-		have += (size_t)got;
-		while ((end = memchr(line, '\n', have - (size_t)(line - input)))) {
-			*end = '\0';
-			status |= print_line(sym, line);
-			line = end + 1;
-		}
-		have -= (size_t)(line - input);
-		if (have == INPUT_BYTES) {
-			status = GJ_EXIT_FAILED; /* no address is that long */
-			have = 0;
-		}
-		memmove(input, line, have);
-		flush(sym);
-		fflush(stdout);
-	}
-	if (have) {
-		input[have] = '\0';
-		status |= print_line(sym, input);
-	}
-	return status;
+	fwrite(out->data, 1, out->size_bytes, stdout);
+	out->size_bytes = 0;
 }
 
 static int print_arguments(struct sym *sym, int argc, char **argv)
 {
-	uint64_t va;
+	struct sym_query query = { 0 };
+	const char *bad = NULL;
+	int err = sym_query_reserve(&query, (size_t)argc);
 
-	for (int i = 0; i < argc; i++) {
-		if (!parse_address(argv[i], &va)) {
-			flush(sym);
-			return gj_cmd_usage("sym", "'%s' is no hexadecimal address", argv[i]);
-		}
-		print_address(sym, va);
+	for (int i = 0; !err && !bad && i < argc; i++) {
+		query.is_address[i] = sym_parse_address(argv[i], &query.vas[i]);
+		if (query.is_address[i])
+			query.cnt++;
+		else
+			bad = argv[i];
 	}
-	return 0;
+	if (!err)
+		err = sym_query_answer(&query, sym);
+	if (!err)
+		err = sym_query_print(&query, &sym->opt);
+	sym_query_deinit(&query);
+	if (err)
+		return gj_cmd_fail("%s", strerror(-err));
+	return bad ? gj_cmd_usage("sym", "'%s' is no hexadecimal address", bad) : 0;
 }
 
 static int print_list(struct sym *sym)
 {
-	struct gj_buf *out = &sym->out;
+	struct gj_buf out = { 0 };
 	struct gj_gofunc func;
 	uint32_t broken = 0;
 
 	for (uint32_t i = 0; i < gj_gotab_info(sym->gotab)->func_cnt; i++) {
 		const char *file = NULL;
 		int32_t line = 0;
-
 		int err = gj_gotab_func(sym->gotab, i, &func);
 
 		if (err) {
@@ -309,18 +81,18 @@ static int print_list(struct sym *sym)
 			continue;
 		}
 		gj_gotab_line(sym->gotab, &func, func.entry_va, &file, &line);
-		gj_buf_hex(out, func.entry_va, 0);
-		gj_buf_chr(out, '\t');
-		gj_buf_hex(out, func.end_va, 0);
-		gj_buf_chr(out, '\t');
-		gj_name_format(func.name, sym->opt.name_flags, out);
-		gj_buf_chr(out, '\t');
-		add_line(sym, file, gj_gotab_first_line(sym->gotab, &func));
-		gj_buf_chr(out, '\n');
-		if (out->size_bytes > 1 << 16)
-			flush(sym);
+		gj_buf_hex(&out, func.entry_va, 0);
+		gj_buf_chr(&out, '\t');
+		gj_buf_hex(&out, func.end_va, 0);
+		gj_buf_chr(&out, '\t');
+		gj_name_format(func.name, sym->opt.name_flags, &out);
+		gj_buf_chr(&out, '\t');
+		sym_add_line(&sym->opt, file, gj_gotab_first_line(sym->gotab, &func), &out);
+		if (out.size_bytes > 1 << 16)
+			put(&out);
 	}
-	flush(sym);
+	put(&out);
+	gj_buf_deinit(&out);
 	return broken ? gj_cmd_fail("%s: %u function records are broken and were left out",
 				    sym->opt.path, broken) :
 			0;
@@ -442,12 +214,10 @@ static int open_binary(struct sym *sym, struct gj_diag *diag)
 
 int gj_cmd_sym(int argc, char **argv)
 {
-	struct sym *sym = calloc(1, sizeof(*sym));
+	struct sym storage = { .symbols_lock = PTHREAD_MUTEX_INITIALIZER }, *sym = &storage;
 	struct gj_diag diag = { 0 };
 	int status, err;
 
-	if (!sym)
-		return gj_cmd_fail("out of memory");
 	status = parse_options(&sym->opt, argc, argv);
 	if (status) {
 		status--;
@@ -463,15 +233,12 @@ int gj_cmd_sym(int argc, char **argv)
 	else if (optind < argc)
 		status = print_arguments(sym, argc - optind, argv + optind);
 	else
-		status = print_input(sym);
-	flush(sym);
+		status = sym_print_input(sym);
 	if (!status && (fflush(stdout) || ferror(stdout)))
 		status = gj_cmd_fail("standard output: %s", strerror(errno));
 out:
 	gj_symbol_index_free(sym->symbols);
 	gj_gotab_close(sym->gotab);
 	gj_image_close(sym->image);
-	gj_buf_deinit(&sym->out);
-	free(sym);
 	return status;
 }

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* gojitter sym from inside: what its files share. */
+#ifndef GJ_CMD_SYM_H
+#define GJ_CMD_SYM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "demangle/demangle.h"
+#include "elf/elf.h"
+
+struct sym_options {
+	const char *path;
+	bool addresses, functions, inlines, pretty, json, basenames;
+	bool list, info;
+	unsigned int name_flags;
+};
+
+/* One open binary. Threads that answer share it. */
+struct sym {
+	struct sym_options opt;
+	struct gj_image *image;
+	struct gj_gotab *gotab;
+	pthread_mutex_t symbols_lock;
+	struct gj_symbol_index *symbols; /* for C code; made when first needed, under the lock */
+};
+
+/* A name or a file as it is printed, in query.strings. */
+struct sym_string {
+	const char *string; /* as the tables have it; NULL: none */
+	uint32_t off, size_bytes;
+};
+
+#define SYM_STRING_BITS 6 /* so many strings are remembered: 2^6 */
+
+/* A list of addresses and their answers; one thread's. Zeroed storage is empty. */
+struct sym_query {
+	struct gj_gobatch *batch;
+	uint64_t *vas;
+	bool *is_address; /* false: the line was something else */
+	struct sym_text *texts;
+	size_t cnt, cap;
+	struct gj_buf text; /* answers, each one once however often it is wanted */
+	struct gj_buf strings;
+	struct sym_string known[1 << SYM_STRING_BITS];
+	struct gj_buf out; /* on its way to standard output */
+};
+
+void sym_query_deinit(struct sym_query *query);
+/* Room for @cnt entries; 0 or -ENOMEM. */
+int sym_query_reserve(struct sym_query *query, size_t cnt);
+/* Finds the answers for query->vas. 0, -ENOMEM, -E2BIG. */
+int sym_query_answer(struct sym_query *query, struct sym *sym);
+/* Prints them on standard output in the order of the addresses. 0 or -ENOMEM. */
+int sym_query_print(struct sym_query *query, const struct sym_options *opt);
+
+/* FILE:LINE and a newline. */
+void sym_add_line(const struct sym_options *opt, const char *file, int32_t line,
+		  struct gj_buf *out);
+
+/* Hexadecimal with or without 0x; false when @text is anything else or does not fit. */
+bool sym_parse_address(const char *text, uint64_t *va_out);
+
+/* Answers the lines of standard input. Returns the exit status. */
+int sym_print_input(struct sym *sym);
+
+#endif
