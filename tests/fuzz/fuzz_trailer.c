@@ -17,7 +17,7 @@ static bool has_footer(const uint8_t *data, size_t size_bytes)
 }
 
 /* Samples made of the input's own words, so that they meet what it names. */
-static void ask_all(const struct gj_ghistory *history, struct gj_window bytes)
+static void ask_all(struct gj_ghistory *history, struct gj_window bytes)
 {
 	struct gj_cursor cur = gj_cursor_init(bytes);
 

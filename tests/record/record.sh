@@ -215,6 +215,20 @@ unprivileged()
 		grep -q 'going on without the probe' "$work/err" && [ -s "$work/nobody/own.data" ]
 }
 
+# In a mount namespace of its own; as root gojitter would mount it.
+no_tracefs()
+{
+	chmod 755 "$work"
+	mkdir -p "$work/bare" && chmod 777 "$work/bare"
+	cp "$gojitter" "$binary" "$work/bare/" && chmod 755 "$work/bare/"*
+	unshare -m sh -c 'umount -l /sys/kernel/debug/tracing /sys/kernel/debug /sys/kernel/tracing 2>/dev/null
+		cd "$1" && exec setpriv --reuid 65534 --regid 65534 --clear-groups \
+			./gojitter record -o own.data -- ./spins 0.3' sh "$work/bare" >/dev/null 2>"$work/err"
+	status=$?
+	cat "$work/err"
+	[ $status -eq 0 ] && grep -q '^gojitter: tracefs cannot be seen; become root, or mount it' "$work/err"
+}
+
 if [ -w $events ]; then
 	for signal in INT TERM HUP; do
 		tap_check "SIG$signal ends it: file written, probe removed" ends_by $signal
@@ -229,6 +243,7 @@ if [ -w $events ]; then
 	tap_check "a binary that was deleted" deleted
 	tap_check "a probe that would cost too much" too_dear
 	tap_check "without privileges" unprivileged
+	tap_check "without privileges and without tracefs" no_tracefs
 else
 	tap_skip "recordings" "uprobes are not permitted here"
 fi
