@@ -117,8 +117,11 @@ static struct gj_goid without_register(const struct gj_ghistory *history,
 	/* A coroutine switch (iter.Pull) does not pass runtime.execute; records may be lost. */
 	if (is_other_g)
 		return none(GJ_GOID_UNKNOWN, "register and last switch disagree");
-	/* Assembly and C use the register for other things; the stack is still the goroutine's. */
-	if (evidence->has_sp && !evidence->leaf_is_go &&
+	/*
+	 * Assembly and C use the register for other things; the stack is still the
+	 * goroutine's. A coroutine could stand on one that it has left behind.
+	 */
+	if (evidence->has_sp && !evidence->leaf_is_go && !evidence->has_coroutines &&
 	    in_stack(evidence->sp, last->stack_lo, last->stack_hi))
 		return known(last->goid, last->start_pc, "switch+stack");
 	/*

@@ -159,6 +159,8 @@ static const struct verdict_case verdict_cases[] = {
 	  "switch+stack" },
 	{ "the same without a register", SWITCH, 0, SP_IN(G1), 0, GJ_GOID_KNOWN, 7,
 	  "switch+stack" },
+	{ "the same in a program with coroutines", SWITCH | COROUTINES, 0x1234, SP_IN(G1), 0,
+	  GJ_GOID_UNKNOWN, 0, "register holds no known g" },
 	{ "Go code whose register is no g", SWITCH | GO, 0x1234, SP_IN(G1), 0, GJ_GOID_G0, 0,
 	  "on the system stack" },
 	{ "systemstack, root of a goroutine", SWITCH | SYSTEMSTACK | GOEXIT | GO, 0x1234, 1, 0,
