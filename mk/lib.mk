@@ -33,11 +33,11 @@ LIB_SRCS += \
 	src/demangle/pcindex.c
 
 LIB_SRCS += \
+	src/goroutine/gap.c \
 	src/goroutine/history.c \
 	src/goroutine/table.c \
 	src/goroutine/trailer.c \
-	src/goroutine/verdict.c \
-	src/goroutine/void.c
+	src/goroutine/verdict.c
 
 LIB_SRCS += \
 	src/elf/maps.c

@@ -90,8 +90,8 @@ void gj_ghistory_free(struct gj_ghistory *history);
 int gj_ghistory_switch(struct gj_ghistory *history, const struct gj_gswitch *gswitch);
 
 /*
- * Holes of the history, to be told before the samples, in any order: what was
- * known of a thread before the hole does not hold behind it until the thread's
+ * Gaps of the history, to be told before the samples, in any order: what was
+ * known of a thread before the gap does not hold behind it until the thread's
  * next switch. Both return 0 or -ENOMEM.
  */
 /* Switches of any process may be missing from @begin_ns to @end_ns. */

@@ -24,14 +24,14 @@ struct gj_snapshot {
 };
 
 /* Switches may be missing from begin_ns to end_ns; for an exec both are its time. */
-struct gj_void_window {
+struct gj_ggap {
 	uint64_t key; /* of an exec: its pid; 0 for a loss */
 	uint64_t begin_ns, end_ns;
 };
 
 /* Sorted by key and begin_ns when first asked; end_ns then is that of all before it with its key, too. */
-struct gj_void_list {
-	struct gj_void_window *list; /* owned */
+struct gj_ggap_list {
+	struct gj_ggap *list; /* owned */
 	size_t cnt, cap;
 	bool is_sorted;
 };
@@ -42,7 +42,7 @@ struct gj_ghistory {
 	uint8_t *trail;          /* copy of the trailer's body; owned */
 	struct gj_snapshot *snapshots; /* by process, then by time; owned */
 	size_t snapshot_cnt;
-	struct gj_void_list losses, execs;
+	struct gj_ggap_list losses, execs;
 };
 
 /* g structs of different processes may share an address. */
@@ -52,7 +52,7 @@ static inline uint64_t gj_g_key(uint32_t pid, uint64_t g)
 }
 
 /* Whether a switch of @pid may be missing between @since_ns and @time_ns. */
-bool gj_ghistory_is_void(struct gj_ghistory *history, uint32_t pid, uint64_t since_ns,
+bool gj_ghistory_has_gap(struct gj_ghistory *history, uint32_t pid, uint64_t since_ns,
 			 uint64_t time_ns);
 
 /* Whether @pid became another program between @since_ns and @time_ns. */

@@ -26,7 +26,7 @@ static const struct gj_gswitch *last_switch(struct gj_ghistory *history,
 
 	if (!thread || thread->last.pid != evidence->pid || !thread->last.goid ||
 	    thread->valid_ns > evidence->time_ns ||
-	    gj_ghistory_is_void(history, evidence->pid, thread->last.time_ns, evidence->time_ns))
+	    gj_ghistory_has_gap(history, evidence->pid, thread->last.time_ns, evidence->time_ns))
 		return NULL;
 	return &thread->last;
 }
