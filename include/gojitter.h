@@ -25,6 +25,16 @@ struct gj_regs {
 	const uint64_t *values; /* one per bit set, lowest first; borrowed */
 };
 
+/* What the host knows of one address of the sample's process. */
+struct gj_mapping {
+	const char *dso;     /* path, NULL: unmapped; borrowed until the next call */
+	uint64_t file_off;   /* offset in the file behind it */
+	const char *sym;     /* the host's own symbol, NULL: none */
+	uint64_t sym_off;
+	const uint8_t *build_id; /* as recorded; NULL: not known */
+	size_t build_id_bytes;
+};
+
 /* One sample as its host delivers it. Pointers are borrowed for the call. */
 struct gj_sample {
 	size_t size; /* sizeof(struct gj_sample) of the caller */
@@ -47,16 +57,7 @@ struct gj_sample {
 	uint32_t raw_bytes;
 	/* The host's own first line shows more than stands here: let it print that one. */
 	bool host_line;
-};
-
-/* What the host knows of one address of the sample's process. */
-struct gj_mapping {
-	const char *dso;     /* path, NULL: unmapped; borrowed until the next call */
-	uint64_t file_off;   /* offset in the file behind it */
-	const char *sym;     /* the host's own symbol, NULL: none */
-	uint64_t sym_off;
-	const uint8_t *build_id; /* as recorded; NULL: not known */
-	size_t build_id_bytes;
+	const struct gj_mapping *mapping; /* of ip; NULL: gj_host.resolve tells */
 };
 
 struct gj_host {

@@ -4,7 +4,7 @@
 
 DLFILTER_OBJS := $(O)/obj/plugins/perf/dlfilter.o $(O)/obj/plugins/perf/recording.o
 DLFILTER_OBJS += $(O)/obj/plugins/perf/capture.o $(O)/obj/plugins/perf/options.o \
-	$(O)/obj/plugins/perf/style.o
+	$(O)/obj/plugins/perf/sample.o $(O)/obj/plugins/perf/style.o
 
 $(O)/gojitter.so: $(DLFILTER_OBJS) $(O)/libgojitter.a plugins/perf/dlfilter.map
 	$(call say,LINK,$@)

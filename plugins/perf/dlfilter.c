@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "gojitter.h"
 #include "plugin.h"
@@ -20,25 +19,20 @@ struct perf_dlfilter_fns perf_dlfilter_fns;
 struct run {
 	struct gj_session *session;
 	struct gj_plugin_capture capture;
+	struct gj_plugin_reading reading;
 	void *ctx; /* perf's, of the call under way */
+	struct gj_mapping mapping; /* of that call's sample */
 	char **options;
 };
 
 static int resolve(void *data, uint64_t ip, struct gj_mapping *mapping_out)
 {
 	struct run *run = data;
-	struct perf_dlfilter_al al = { .size = sizeof(al) };
+	struct perf_dlfilter_al al = { .size = GJ_PLUGIN_AL_BYTES };
 
 	if (perf_dlfilter_fns.resolve_address(run->ctx, ip, &al))
 		return -1;
-	*mapping_out = (struct gj_mapping){
-		.dso = al.dso,
-		.file_off = al.addr,
-		.sym = al.sym,
-		.sym_off = al.symoff,
-		.build_id = al.buildid_size ? al.buildid : NULL,
-		.build_id_bytes = al.buildid_size,
-	};
+	gj_plugin_mapping(&al, mapping_out);
 	return 0;
 }
 
@@ -101,46 +95,19 @@ static void settle(struct run *run)
 	gj_session_shared(run->session, text, size_bytes);
 }
 
-/* Events whose record perf ends with more than the fields all events have. */
-static bool has_own_fields(const struct perf_event_attr *attr)
+/* What only a sample that will be shown is worth. */
+static void complete(struct run *run, uint16_t misc, struct gj_sample *sample)
 {
-	const uint64_t own = PERF_SAMPLE_ADDR | PERF_SAMPLE_DATA_SRC | PERF_SAMPLE_WEIGHT_TYPE |
-			     PERF_SAMPLE_PHYS_ADDR | PERF_SAMPLE_DATA_PAGE_SIZE |
-			     PERF_SAMPLE_CODE_PAGE_SIZE;
+	const struct perf_event_attr *attr = perf_dlfilter_fns.attr(run->ctx);
+	const struct perf_dlfilter_al *al = perf_dlfilter_fns.resolve_ip(run->ctx);
 
-	return attr->type >= PERF_TYPE_RAW && (attr->sample_type & own);
-}
-
-/* perf's sample as ours; false for a sample older perfs deliver without what we need. */
-static int translate(const struct perf_dlfilter_sample *from, void *ctx, int is_late,
-		     struct gj_sample *to)
-{
-	const struct perf_event_attr *attr = perf_dlfilter_fns.attr(ctx);
-	const struct perf_dlfilter_al *al = is_late ? perf_dlfilter_fns.resolve_ip(ctx) : NULL;
-	uint64_t type = attr ? attr->sample_type : 0;
-
-	*to = (struct gj_sample){
-		.size = sizeof(*to),
-		.pid = (uint32_t)from->pid,
-		.tid = (uint32_t)from->tid,
-		.cpu = type & PERF_SAMPLE_CPU ? from->cpu : -1,
-		.ip = from->ip,
-		.time_ns = from->time,
-		.period = from->period,
-		.has_time = type & PERF_SAMPLE_TIME,
-		.has_period = type & PERF_SAMPLE_PERIOD,
-		.is_kernel = from->cpumode == PERF_RECORD_MISC_KERNEL,
-		.event = from->event,
-		.comm = al ? al->comm : NULL,
-		.chain = type & PERF_SAMPLE_CALLCHAIN ? (const uint64_t *)from->raw_callchain : NULL,
-		.chain_cnt = from->raw_callchain_nr,
-		.raw = from->raw_data,
-		.raw_bytes = from->raw_size,
-		.host_line = from->raw_data || (attr && has_own_fields(attr)),
-	};
-	if (is_late && attr)
-		gj_perf_record_regs(type, attr->sample_regs_user, from->misc, to);
-	return from->size >= offsetof(struct perf_dlfilter_sample, event) + sizeof(from->event);
+	if (attr)
+		gj_perf_record_regs(attr->sample_type, attr->sample_regs_user, misc, sample);
+	if (!al)
+		return;
+	sample->comm = al->comm;
+	gj_plugin_mapping(al, &run->mapping);
+	sample->mapping = &run->mapping;
 }
 
 int filter_event_early(void *data, const struct perf_dlfilter_sample *sample, void *ctx)
@@ -150,7 +117,7 @@ int filter_event_early(void *data, const struct perf_dlfilter_sample *sample, vo
 
 	settle(run);
 	/* Only tracepoints concern the bookkeeping. */
-	if (!sample->raw_data || !translate(sample, ctx, 0, &ours))
+	if (!sample->raw_data || !gj_plugin_sample(sample, perf_dlfilter_fns.attr(ctx), &ours))
 		return 0;
 	return gj_session_early(run->session, &ours);
 }
@@ -161,8 +128,11 @@ int filter_event(void *data, const struct perf_dlfilter_sample *sample, void *ct
 	struct gj_sample ours;
 
 	run->ctx = ctx;
-	if (!translate(sample, ctx, 1, &ours))
+	if (sample->raw_callchain)
+		gj_plugin_read_until(&run->reading, sample->raw_callchain);
+	if (!gj_plugin_sample(sample, perf_dlfilter_fns.attr(ctx), &ours))
 		return 0;
+	complete(run, sample->misc, &ours);
 	switch (gj_session_sample(run->session, &ours)) {
 	case GJ_PRINTED:
 		return 1;

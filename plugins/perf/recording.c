@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Finds the perf.data file this perf has open: a dlfilter is not told its name. */
+/*
+ * The perf.data file this perf has open, which a dlfilter is not told, and
+ * the pages of it that perf has mapped.
+ */
 #include <dirent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -39,4 +43,50 @@ bool gj_plugin_map_recording(struct gj_plugin_file *file_out)
 	if (dir)
 		closedir(dir);
 	return found;
+}
+
+/* The read-only mapping of a file that holds @at; false when there is none. */
+static bool find_mapping(const void *at, struct gj_plugin_reading *reading)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512], access[5];
+	unsigned long start, end, inode;
+	bool found = false;
+
+	while (maps && !found && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx %4s %*s %*s %lu", &start, &end, access, &inode) != 4)
+			continue;
+		found = (unsigned long)at >= start && (unsigned long)at < end && inode &&
+			access[0] == 'r' && access[1] == '-';
+	}
+	if (maps)
+		fclose(maps);
+	if (found) {
+		reading->done = (uint8_t *)start;
+		reading->end = (uint8_t *)end;
+	}
+	return found;
+}
+
+/* Records are not quite in order of time: perf may come back to what lies this far behind. */
+#define BEHIND_BYTES (16 << 20)
+#define STEP_BYTES (4 << 20)
+
+void gj_plugin_read_until(struct gj_plugin_reading *reading, const void *at)
+{
+	uint8_t *now = (uint8_t *)(uintptr_t)at;
+	uint8_t *keep;
+
+	if (!reading->is_sought) {
+		reading->is_sought = true;
+		if (!find_mapping(at, reading))
+			reading->end = reading->done = NULL;
+	}
+	if (now < reading->done || now >= reading->end ||
+	    now - reading->done < BEHIND_BYTES + STEP_BYTES)
+		return;
+	keep = reading->done + (((size_t)(now - reading->done) - BEHIND_BYTES) & ~(size_t)4095);
+	if (madvise(reading->done, (size_t)(keep - reading->done), MADV_DONTNEED))
+		reading->end = reading->done;
+	reading->done = keep;
 }

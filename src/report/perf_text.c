@@ -52,55 +52,119 @@ void gj_report_location(const struct gj_report *report, const struct gj_location
 	}
 }
 
+/*
+ * The first line is written once per sample: straight into room made for all
+ * of it. FIELDS_BYTES holds every field but the names, at most five numbers of
+ * 20 digits and what stands around them.
+ */
+#define FIELDS_BYTES 256
+
+static char *put(char *to, const char *text, size_t cnt)
+{
+	memcpy(to, text, cnt);
+	return to + cnt;
+}
+
+static char *put_pad(char *to, char pad, size_t cnt, unsigned int width)
+{
+	if (cnt >= width)
+		return to;
+	memset(to, pad, width - cnt);
+	return to + (width - cnt);
+}
+
+/* Decimal, filled on the left to @width, itself at most FIELDS_BYTES / 8. */
+static char *put_dec(char *to, uint64_t value, unsigned int width, char pad)
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	char digits[20];
+	size_t first = sizeof(digits);
+
+	for (; value >= 100; value /= 100)
+		memcpy(digits + (first -= 2), pairs + value % 100 * 2, 2);
+	if (value >= 10)
+		memcpy(digits + (first -= 2), pairs + value * 2, 2);
+	else
+		digits[--first] = (char)('0' + value);
+	to = put_pad(to, pad, sizeof(digits) - first, width);
+	return put(to, digits + first, sizeof(digits) - first);
+}
+
 static bool has_chain(const struct gj_report *report, const struct gj_sample *sample)
 {
 	return report->chains && sample->chain && (report->fields & GJ_FIELD_IP);
 }
 
 /* perf pads the name when no call chain follows. */
-static void add_comm(const struct gj_report *report, const struct gj_sample *sample,
-		     struct gj_buf *out)
+static char *put_comm(char *to, const struct gj_report *report, const struct gj_sample *sample,
+		      const char *comm)
 {
-	const char *comm = sample->comm ? sample->comm : ":-1";
 	size_t cnt = strlen(comm);
 
-	for (size_t i = cnt; !has_chain(report, sample) && i < 16; i++)
-		gj_buf_chr(out, ' ');
-	gj_buf_add(out, comm, cnt);
-	gj_buf_chr(out, ' ');
+	to = put_pad(to, ' ', cnt, has_chain(report, sample) ? 0 : 16);
+	to = put(to, comm, cnt);
+	return put(to, " ", 1);
 }
 
-static void add_ids(const struct gj_report *report, const struct gj_sample *sample,
-		    struct gj_buf *out)
+static char *put_ids(char *to, const struct gj_report *report, const struct gj_sample *sample)
 {
-	size_t start = out->size_bytes;
+	char *tid;
 
 	if (report->fields & GJ_FIELD_PID)
-		gj_buf_dec(out, sample->pid, report->id_width, ' ');
+		to = put_dec(to, sample->pid, report->id_width, ' ');
 	if ((report->fields & GJ_FIELD_PID) && (report->fields & GJ_FIELD_TID)) {
-		gj_buf_chr(out, '/');
-		start = out->size_bytes;
-		gj_buf_dec(out, sample->tid, 0, ' ');
-		while (!out->failed && out->size_bytes - start < report->id_width)
-			gj_buf_chr(out, ' ');
+		tid = put(to, "/", 1);
+		to = put_dec(tid, sample->tid, 0, ' ');
+		to = put_pad(to, ' ', (size_t)(to - tid), report->id_width);
 	} else if (report->fields & GJ_FIELD_TID) {
-		gj_buf_dec(out, sample->tid, report->id_width, ' ');
+		to = put_dec(to, sample->tid, report->id_width, ' ');
 	}
-	gj_buf_chr(out, ' ');
+	return put(to, " ", 1);
 }
 
-static void add_time(const struct gj_report *report, uint64_t time_ns, struct gj_buf *out)
+static char *put_time(char *to, const struct gj_report *report, uint64_t time_ns)
 {
 	uint64_t seconds = time_ns / 1000000000, rest_ns = time_ns % 1000000000;
 
 	/* "%5lu.%09llu: " with --ns, else "%12s: " of seconds and six digits. */
-	gj_buf_dec(out, seconds, 5, ' ');
-	gj_buf_chr(out, '.');
+	to = put_dec(to, seconds, 5, ' ');
+	to = put(to, ".", 1);
 	if (report->nanoseconds)
-		gj_buf_dec(out, rest_ns, 9, '0');
+		to = put_dec(to, rest_ns, 9, '0');
 	else
-		gj_buf_dec(out, rest_ns / 1000, 6, '0');
-	gj_buf_str(out, ": ");
+		to = put_dec(to, rest_ns / 1000, 6, '0');
+	return put(to, ": ", 2);
+}
+
+static char *put_numbers(char *to, const struct gj_report *report,
+			 const struct gj_sample *sample)
+{
+	if (report->fields & (GJ_FIELD_PID | GJ_FIELD_TID))
+		to = put_ids(to, report, sample);
+	if ((report->fields & GJ_FIELD_CPU) && sample->cpu >= 0) {
+		to = put(to, "[", 1);
+		to = put_dec(to, (uint64_t)sample->cpu, 3, '0');
+		to = put(to, "] ", 2);
+	}
+	if ((report->fields & GJ_FIELD_TIME) && sample->has_time)
+		to = put_time(to, report, sample->time_ns);
+	if ((report->fields & GJ_FIELD_PERIOD) && sample->has_period) {
+		to = put_dec(to, sample->period, 10, ' ');
+		to = put(to, " ", 1);
+	}
+	return to;
+}
+
+static char *put_event(char *to, const struct gj_report *report, const char *event)
+{
+	size_t cnt = strlen(event);
+
+	to = put_pad(to, ' ', cnt, report->event_width);
+	to = put(to, event, cnt);
+	return put(to, ":", 1);
 }
 
 void gj_report_goid(const struct gj_goid *goid, struct gj_buf *out)
@@ -118,44 +182,46 @@ void gj_report_goid(const struct gj_goid *goid, struct gj_buf *out)
 		gj_buf_str(out, reasons[goid->state]);
 }
 
-static void add_event(const struct gj_report *report, const struct gj_record *record,
-		      struct gj_buf *out)
-{
-	const char *event = record->sample->event ? record->sample->event : "[unknown]";
-	size_t cnt = strlen(event);
-
-	for (size_t i = cnt; i < report->event_width; i++)
-		gj_buf_chr(out, ' ');
-	gj_buf_add(out, event, cnt);
-	gj_buf_chr(out, ':');
-}
-
 static void add_first_line(const struct gj_report *report, const struct gj_record *record,
 			   struct gj_buf *out)
 {
 	const struct gj_sample *sample = record->sample;
+	const char *event = sample->event ? sample->event : "[unknown]";
+	const char *comm = sample->comm ? sample->comm : ":-1";
+	char *start = gj_buf_reserve(out, FIELDS_BYTES + strlen(comm) + strlen(event) +
+						  report->event_width);
+	char *to = start;
 
+	if (!start)
+		return;
 	if (report->fields & GJ_FIELD_COMM)
-		add_comm(report, sample, out);
-	if (report->fields & (GJ_FIELD_PID | GJ_FIELD_TID))
-		add_ids(report, sample, out);
-	if ((report->fields & GJ_FIELD_CPU) && sample->cpu >= 0) {
-		gj_buf_chr(out, '[');
-		gj_buf_dec(out, (uint64_t)sample->cpu, 3, '0');
-		gj_buf_str(out, "] ");
-	}
-	if ((report->fields & GJ_FIELD_TIME) && sample->has_time)
-		add_time(report, sample->time_ns, out);
-	if ((report->fields & GJ_FIELD_PERIOD) && sample->has_period) {
-		gj_buf_dec(out, sample->period, 10, ' ');
-		gj_buf_chr(out, ' ');
-	}
+		to = put_comm(to, report, sample, comm);
+	to = put_numbers(to, report, sample);
 	if (report->fields & GJ_FIELD_EVENT)
-		add_event(report, record, out);
+		to = put_event(to, report, event);
+	out->size_bytes += (size_t)(to - start);
 	if (report->fields & GJ_FIELD_GOID)
 		gj_report_goid(&record->goid, out);
 	if (report->fields & GJ_FIELD_EVENT)
 		gj_buf_chr(out, ' ');
+}
+
+/* The bulk of all text: room is made once, and nothing but copying is left. */
+static void add_texts(const struct gj_record *record, struct gj_buf *out)
+{
+	size_t size_bytes = 0;
+	char *to;
+
+	for (size_t i = 0; i < record->location_cnt; i++)
+		size_bytes += record->locations[i]->text_bytes;
+	to = gj_buf_reserve(out, size_bytes);
+	if (!to)
+		return;
+	for (size_t i = 0; i < record->location_cnt; i++) {
+		memcpy(to, record->locations[i]->text, record->locations[i]->text_bytes);
+		to += record->locations[i]->text_bytes;
+	}
+	out->size_bytes += size_bytes;
 }
 
 void gj_report_perf(const struct gj_report *report, const struct gj_record *record,
@@ -174,7 +240,6 @@ void gj_report_perf(const struct gj_report *report, const struct gj_record *reco
 		return;
 	}
 	gj_buf_chr(out, '\n');
-	for (size_t i = 0; i < record->location_cnt; i++)
-		gj_buf_add(out, record->locations[i]->text, record->locations[i]->text_bytes);
+	add_texts(record, out);
 	gj_buf_chr(out, '\n');
 }

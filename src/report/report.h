@@ -30,17 +30,17 @@ struct gj_frame {
 };
 
 struct gj_location {
+	const char *text;    /* as format=perf prints it, with newlines */
+	uint32_t text_bytes;
+	uint32_t classes;    /* for src/session */
 	uint64_t ip;
-	uint64_t printed_ip; /* as the host prints it in a call chain */
-	const char *dso;     /* NULL: unmapped */
 	bool is_kernel;
 	bool is_go;
 	uint32_t frame_cnt;  /* at least 1; innermost first, the last one not inlined */
 	struct gj_frame *frames;
 	uint64_t sym_off;    /* of ip in the last frame's function */
-	const char *text;    /* as format=perf prints it, with newlines */
-	uint32_t text_bytes;
-	uint32_t classes;    /* for src/session */
+	uint64_t printed_ip; /* as the host prints it in a call chain */
+	const char *dso;     /* NULL: unmapped */
 };
 
 /* What of a record is printed (perf script's -F). */

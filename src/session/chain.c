@@ -32,6 +32,8 @@ static struct gj_mapping resolve(const struct gj_chain *chain, uint64_t ip)
 {
 	struct gj_mapping mapping = { 0 };
 
+	if (chain->sample->mapping && ip == chain->sample->ip)
+		return *chain->sample->mapping;
 	if (chain->host.resolve(chain->host.data, ip, &mapping))
 		mapping = (struct gj_mapping){ 0 };
 	return mapping;
@@ -131,7 +133,7 @@ static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 
 static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)
 {
-	bool in_kernel = sample->is_kernel, is_cookie = false, has_user = false;
+	bool in_kernel = sample->is_kernel, is_cookie = false;
 
 	for (uint64_t i = 0; i < sample->chain_cnt && i < GJ_MAX_CHAIN; i++) {
 		uint64_t ip = sample->chain[i];
@@ -147,15 +149,15 @@ static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)
 			chain->first_user = chain->cnt;
 		} else {
 			add_user(chain, ip);
-			has_user = true;
 		}
 	}
-	if (!has_user && sample->stack)
+	if (chain->cnt == chain->first_user && sample->stack)
 		walk_dump(chain, sample);
 }
 
 int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 {
+	chain->sample = sample;
 	chain->cnt = 0;
 	chain->first_user = 0;
 	chain->has_go = false;

@@ -3,6 +3,7 @@
  * Locations seen: (file, offset, address) -> frames and their text, each made
  * once. An open hash table over chunks of memory that are freed together.
  */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,17 +24,38 @@ struct chunk {
 	_Alignas(16) uint8_t bytes[];
 };
 
+/* Pieces of memory freed together. */
+struct arena {
+	struct chunk *chunks;
+};
+
+/* What a look-up and a record's text need stands first, within one cache line. */
 struct entry {
 	const struct gj_dso *dso;
 	uint64_t file_off;
-	bool is_return;
+	uint64_t is_return;
 	struct gj_location location;
+};
+
+_Static_assert(offsetof(struct entry, location) + offsetof(struct gj_location, frames) <= 64,
+	       "hot fields of a location");
+
+struct slot {
+	uint64_t hash;
+	struct entry *entry; /* NULL: free */
+};
+
+/* Identity of a location. */
+struct key {
+	const struct gj_dso *dso;
+	uint64_t file_off, ip;
+	bool is_return;
 };
 
 struct gj_locations {
 	const struct gj_options *options;
-	struct chunk *chunks;
-	struct entry **slots;
+	struct arena hot, cold; /* entries and texts; frames and names */
+	struct slot *slots;
 	size_t slot_cnt, entry_cnt;
 	struct gj_buf text;
 	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
@@ -55,14 +77,20 @@ struct gj_locations *gj_locations_new(const struct gj_options *options)
 	return locations;
 }
 
+static void free_arena(struct arena *arena)
+{
+	while (arena->chunks) {
+		struct chunk *next = arena->chunks->next;
+
+		free(arena->chunks);
+		arena->chunks = next;
+	}
+}
+
 static void drop_all(struct gj_locations *locations)
 {
-	while (locations->chunks) {
-		struct chunk *next = locations->chunks->next;
-
-		free(locations->chunks);
-		locations->chunks = next;
-	}
+	free_arena(&locations->hot);
+	free_arena(&locations->cold);
 	memset(locations->slots, 0, locations->slot_cnt * sizeof(*locations->slots));
 	locations->entry_cnt = 0;
 }
@@ -83,9 +111,10 @@ void gj_locations_trim(struct gj_locations *locations)
 		drop_all(locations);
 }
 
-static void *take(struct gj_locations *locations, size_t size_bytes)
+/* @size_bytes at a multiple of 16. */
+static void *take(struct arena *arena, size_t size_bytes)
 {
-	struct chunk *chunk = locations->chunks;
+	struct chunk *chunk = arena->chunks;
 	size_t need = (size_bytes + 15) & ~(size_t)15;
 
 	if (!chunk || need > chunk->cap_bytes - chunk->used_bytes) {
@@ -94,16 +123,16 @@ static void *take(struct gj_locations *locations, size_t size_bytes)
 		chunk = malloc(sizeof(*chunk) + cap);
 		if (!chunk)
 			return NULL;
-		*chunk = (struct chunk){ .next = locations->chunks, .cap_bytes = cap };
-		locations->chunks = chunk;
+		*chunk = (struct chunk){ .next = arena->chunks, .cap_bytes = cap };
+		arena->chunks = chunk;
 	}
 	chunk->used_bytes += need;
 	return chunk->bytes + chunk->used_bytes - need;
 }
 
-static char *take_text(struct gj_locations *locations, const void *bytes, size_t size_bytes)
+static char *take_text(struct arena *arena, const void *bytes, size_t size_bytes)
 {
-	char *text = take(locations, size_bytes + 1);
+	char *text = take(arena, size_bytes + 1);
 
 	if (text) {
 		memcpy(text, bytes, size_bytes);
@@ -112,43 +141,51 @@ static char *take_text(struct gj_locations *locations, const void *bytes, size_t
 	return text;
 }
 
-static size_t hash(const struct gj_dso *dso, uint64_t ip)
+static uint64_t hash(const struct key *key)
 {
-	uint64_t key = (ip ^ (uint64_t)(uintptr_t)dso << 7) * 0x9e3779b97f4a7c15ULL;
+	uint64_t mixed = (key->ip ^ (uint64_t)(uintptr_t)key->dso << 7 ^
+			  (uint64_t)key->is_return << 63) * 0x9e3779b97f4a7c15ULL;
 
-	return (size_t)(key >> 24);
+	return mixed ^ mixed >> 32;
 }
 
-static struct entry **find_slot(const struct gj_locations *locations, const struct gj_dso *dso,
-				uint64_t file_off, uint64_t ip, bool is_return)
+/* The slot that holds @key, or the free one where it belongs. */
+static struct slot *find_slot(const struct gj_locations *locations, const struct key *key)
 {
-	size_t slot = hash(dso, ip) & (locations->slot_cnt - 1);
-	struct entry *entry;
+	uint64_t wanted = hash(key);
+	size_t index = wanted & (locations->slot_cnt - 1);
 
-	while ((entry = locations->slots[slot])) {
-		if (entry->location.ip == ip && entry->dso == dso &&
-		    entry->file_off == file_off && entry->is_return == is_return)
-			break;
-		slot = (slot + 1) & (locations->slot_cnt - 1);
+	for (;;) {
+		struct slot *slot = &locations->slots[index];
+		const struct entry *entry = slot->entry;
+
+		if (!entry || (slot->hash == wanted && entry->location.ip == key->ip &&
+			       entry->dso == key->dso && entry->file_off == key->file_off &&
+			       entry->is_return == key->is_return))
+			return slot;
+		index = (index + 1) & (locations->slot_cnt - 1);
 	}
-	return &locations->slots[slot];
 }
 
 static bool grow(struct gj_locations *locations)
 {
-	size_t old_cnt = locations->slot_cnt;
-	struct entry **old = locations->slots;
-	struct entry **slots = calloc(old_cnt * 2, sizeof(*slots));
+	size_t old_cnt = locations->slot_cnt, mask = old_cnt * 2 - 1;
+	struct slot *old = locations->slots;
+	struct slot *slots = calloc(old_cnt * 2, sizeof(*slots));
 
 	if (!slots)
 		return false;
+	for (size_t i = 0; i < old_cnt; i++) {
+		size_t index = old[i].hash & mask;
+
+		while (old[i].entry && slots[index].entry)
+			index = (index + 1) & mask;
+		if (old[i].entry)
+			slots[index] = old[i];
+	}
+	free(old);
 	locations->slots = slots;
 	locations->slot_cnt = old_cnt * 2;
-	for (size_t i = 0; i < old_cnt; i++)
-		if (old[i])
-			*find_slot(locations, old[i]->dso, old[i]->file_off, old[i]->location.ip,
-				   old[i]->is_return) = old[i];
-	free(old);
 	return true;
 }
 
@@ -206,7 +243,8 @@ static const char *format_name(struct gj_locations *locations, const char *name)
 	gj_name_format(name, locations->options->name_flags, text);
 	if (text->size_bytes > GJ_MAX_NAME_BYTES)
 		text->size_bytes = GJ_MAX_NAME_BYTES;
-	return text->failed ? NULL : take_text(locations, text->data, text->size_bytes);
+	return text->failed ? NULL :
+			      take_text(&locations->cold, text->data, text->size_bytes);
 }
 
 /* Functions nobody calls: their first instruction is what a frame returns to. */
@@ -244,7 +282,7 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 	cnt = gj_gotab_frames(dso->gotab, call_va, locations->frames, GJ_MAX_INLINE_DEPTH + 1);
 	if (cnt <= 0)
 		return false;
-	location->frames = take(locations, (size_t)cnt * sizeof(*location->frames));
+	location->frames = take(&locations->cold, (size_t)cnt * sizeof(*location->frames));
 	if (!location->frames)
 		return false;
 	for (int i = 0; i < cnt; i++) {
@@ -268,13 +306,13 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 static bool fill_host(struct gj_locations *locations, const struct gj_mapping *mapping,
 		      struct gj_location *location)
 {
-	location->frames = take(locations, sizeof(*location->frames));
+	location->frames = take(&locations->cold, sizeof(*location->frames));
 	if (!location->frames)
 		return false;
 	location->frames[0] = (struct gj_frame){ 0 };
 	if (mapping->sym)
 		location->frames[0].name =
-			take_text(locations, mapping->sym, strlen(mapping->sym));
+			take_text(&locations->cold, mapping->sym, strlen(mapping->sym));
 	location->frame_cnt = 1;
 	location->sym_off = mapping->sym_off;
 	return true;
@@ -288,31 +326,32 @@ static bool fill_text(struct gj_locations *locations, struct gj_location *locati
 	gj_report_location(&locations->options->report, location, text);
 	if (text->failed)
 		return false;
-	location->text = take_text(locations, text->data, text->size_bytes);
+	location->text = take_text(&locations->hot, text->data, text->size_bytes);
 	location->text_bytes = (uint32_t)text->size_bytes;
 	return location->text != NULL;
 }
 
-static struct entry *make(struct gj_locations *locations, const struct gj_dso *dso,
-			  const struct gj_mapping *mapping, uint64_t ip, bool is_kernel,
-			  bool is_return)
+static struct entry *make(struct gj_locations *locations, const struct key *key,
+			  const struct gj_mapping *mapping, bool is_kernel)
 {
-	struct entry *entry = take(locations, sizeof(*entry));
+	struct entry *entry = take(&locations->hot, sizeof(*entry));
+	const struct gj_dso *dso = key->dso;
 
 	if (!entry)
 		return NULL;
 	*entry = (struct entry){
 		.dso = dso,
-		.file_off = mapping->file_off,
-		.is_return = is_return,
-		.location = { .ip = ip, .printed_ip = ip, .is_kernel = is_kernel },
+		.file_off = key->file_off,
+		.is_return = key->is_return,
+		.location = { .ip = key->ip, .printed_ip = key->ip, .is_kernel = is_kernel },
 	};
 	if (locations->options->prints_file_off && mapping->dso && !is_kernel)
 		entry->location.printed_ip = mapping->file_off;
 	if (dso)
 		entry->location.dso = dso->path;
 	else if (mapping->dso)
-		entry->location.dso = take_text(locations, mapping->dso, strlen(mapping->dso));
+		entry->location.dso =
+			take_text(&locations->cold, mapping->dso, strlen(mapping->dso));
 	if (!(dso && dso->gotab && fill_go(locations, dso, entry)) &&
 	    !fill_host(locations, mapping, &entry->location))
 		return NULL;
@@ -324,22 +363,26 @@ const struct gj_location *gj_locations_find(struct gj_locations *locations,
 					    const struct gj_mapping *mapping, uint64_t ip,
 					    bool is_kernel, bool is_return)
 {
-	uint64_t off = dso ? mapping->file_off : is_kernel ? KERNEL_OFF : UNMAPPED_OFF;
-	struct entry **slot = find_slot(locations, dso, off, ip, is_return);
+	const struct key key = {
+		.dso = dso,
+		.file_off = dso ? mapping->file_off : is_kernel ? KERNEL_OFF : UNMAPPED_OFF,
+		.ip = ip,
+		.is_return = is_return,
+	};
+	struct slot *slot = find_slot(locations, &key);
 	struct entry *entry;
 
-	if (*slot)
-		return &(*slot)->location;
+	if (slot->entry)
+		return &slot->entry->location;
 	if (locations->entry_cnt * 2 >= locations->slot_cnt) {
 		if (!grow(locations))
 			return NULL;
-		slot = find_slot(locations, dso, off, ip, is_return);
+		slot = find_slot(locations, &key);
 	}
-	entry = make(locations, dso, mapping, ip, is_kernel, is_return);
+	entry = make(locations, &key, mapping, is_kernel);
 	if (!entry)
 		return NULL;
-	entry->file_off = off;
-	*slot = entry;
+	*slot = (struct slot){ hash(&key), entry };
 	locations->entry_cnt++;
 	return &entry->location;
 }
@@ -348,7 +391,8 @@ const struct gj_location *gj_locations_known(const struct gj_locations *location
 					     const struct gj_dso *dso, uint64_t file_off,
 					     uint64_t ip, bool is_return)
 {
-	struct entry *entry = *find_slot(locations, dso, file_off, ip, is_return);
+	const struct key key = { dso, file_off, ip, is_return };
+	const struct entry *entry = find_slot(locations, &key)->entry;
 
 	return entry ? &entry->location : NULL;
 }

@@ -124,6 +124,7 @@ struct gj_chain {
 	struct gj_host host;
 	struct gj_dsos *dsos;
 	struct gj_locations *locations;
+	const struct gj_sample *sample;                /* at hand */
 	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
 	enum gj_how hows[GJ_MAX_CHAIN];
 	size_t cnt;
