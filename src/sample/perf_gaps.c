@@ -114,23 +114,41 @@ static bool look(struct scan *scan, const struct gj_perf_record *record)
 	       note_exec(scan, record->body, time_ns);
 }
 
+#define PASS_BYTES (4u << 20)
+
+/* Hands on what lies between *from_off and the cursor, once that is worth it. */
+static void pass(struct gj_window data, const struct gj_cursor *cur, size_t *from_off,
+		 void (*passed)(void *data, struct gj_window bytes), void *passed_data)
+{
+	size_t off = data.size_bytes - gj_cursor_left(cur);
+
+	if (!passed || off - *from_off < PASS_BYTES)
+		return;
+	passed(passed_data, gj_window_slice(data, *from_off, off - *from_off));
+	*from_off = off;
+}
+
 static int walk(struct scan *scan, struct gj_window data,
-		int (*found)(void *data, const struct gj_perf_gap *gap), void *found_data)
+		int (*found)(void *data, const struct gj_perf_gap *gap),
+		void (*passed)(void *data, struct gj_window bytes), void *callback_data)
 {
 	struct gj_cursor cur = gj_cursor_init(data);
 	struct gj_perf_record record;
+	size_t from_off = 0;
 
 	while (gj_perf_record_next(&cur, &record)) {
-		int err = look(scan, &record) ? found(found_data, &scan->gap) : 0;
+		int err = look(scan, &record) ? found(callback_data, &scan->gap) : 0;
 
 		if (err)
 			return err;
+		pass(data, &cur, &from_off, passed, callback_data);
 	}
 	return gj_cursor_failed(&cur) ? -EBADMSG : 0;
 }
 
 int gj_perf_file_gaps(struct gj_window file,
-		      int (*found)(void *data, const struct gj_perf_gap *gap), void *data)
+		      int (*found)(void *data, const struct gj_perf_gap *gap),
+		      void (*passed)(void *data, struct gj_window bytes), void *data)
 {
 	uint64_t sample_type;
 	struct scan *scan;
@@ -142,7 +160,7 @@ int gj_perf_file_gaps(struct gj_window file,
 	if (!scan)
 		return -ENOMEM;
 	scan->sample_type = sample_type;
-	err = walk(scan, gj_perf_file_data(file), found, data);
+	err = walk(scan, gj_perf_file_data(file), found, passed, data);
 	free(scan);
 	return err;
 }

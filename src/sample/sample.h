@@ -28,6 +28,7 @@ struct gj_perf_gap {
 /*
  * gj_perf_file_gaps - losses and execs of a perf.data file, in the file's order
  * @found: called for each; a result other than 0 ends the search and is returned
+ * @passed: called now and then with bytes that will not be looked at again; NULL allowed
  *
  * Looks at the header of every record. Compressed records and files beside the
  * main one (perf record -z, --threads) are not looked into. Returns 0; -ENOENT
@@ -35,7 +36,8 @@ struct gj_perf_gap {
  * damaged, after what stands before the damage.
  */
 int gj_perf_file_gaps(struct gj_window file,
-		      int (*found)(void *data, const struct gj_perf_gap *gap), void *data);
+		      int (*found)(void *data, const struct gj_perf_gap *gap),
+		      void (*passed)(void *data, struct gj_window bytes), void *data);
 
 /* The records of a perf.data file; empty when it is none, or was not finished. */
 struct gj_window gj_perf_file_data(struct gj_window file);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "sample/sample.h"
 
@@ -107,13 +109,25 @@ static int note_gap(void *data, const struct gj_perf_gap *gap)
 			  gj_ghistory_lost(history, gap->begin_ns, gap->end_ns);
 }
 
+/* Whole pages of the file that is mapped there; reading them again brings them back. */
+static void give_back(void *data, struct gj_window bytes)
+{
+	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)bytes.base + page_bytes - 1) & ~(page_bytes - 1);
+	uintptr_t end = ((uintptr_t)bytes.base + bytes.size_bytes) & ~(page_bytes - 1);
+
+	(void)data;
+	if (end > begin)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Switches that were lost must not leave a thread with the goroutine before. */
 static void note_gaps(struct gj_session *session, struct gj_window file)
 {
 	struct losses losses = { .session = session };
 	struct gj_diag line = { 0 };
 
-	if (gj_perf_file_gaps(file, note_gap, &losses) == -ENOMEM)
+	if (gj_perf_file_gaps(file, note_gap, give_back, &losses) == -ENOMEM)
 		complain_memory(session);
 	if (!losses.lost_cnt)
 		return;

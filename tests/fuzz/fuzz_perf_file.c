@@ -28,7 +28,7 @@ static void read_file(struct gj_window file)
 	sink += gj_perf_file_event_width(file);
 	if (formats.size_bytes)
 		sink += formats.base[0] + formats.base[formats.size_bytes - 1];
-	gj_perf_file_gaps(file, note_gap, NULL);
+	gj_perf_file_gaps(file, note_gap, NULL, NULL);
 	maps = gj_perf_maps_new(file);
 	if (!maps)
 		return;

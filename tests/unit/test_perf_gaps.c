@@ -19,6 +19,7 @@ struct gaps {
 	struct gj_perf_gap list[MAX_GAPS];
 	size_t cnt;
 	int answer;
+	size_t passed_bytes;
 };
 
 static int note(void *data, const struct gj_perf_gap *gap)
@@ -39,7 +40,7 @@ static int find(const struct pw *pw, size_t size_bytes, struct gaps *gaps)
 
 	assert_non_null(copy);
 	memcpy(copy, pw->bytes, size_bytes);
-	err = gj_perf_file_gaps((struct gj_window){ copy, size_bytes }, note, gaps);
+	err = gj_perf_file_gaps((struct gj_window){ copy, size_bytes }, note, NULL, gaps);
 	free(copy);
 	return err;
 }
@@ -133,6 +134,40 @@ static void the_caller_can_stop(void **state)
 	assert_int_equal(gaps.cnt, 1);
 }
 
+static void count_passed(void *data, struct gj_window bytes)
+{
+	struct gaps *gaps = data;
+
+	gaps->passed_bytes += bytes.size_bytes;
+}
+
+/* What has been read is handed on piece by piece, without a byte missing between. */
+static void passed_bytes_add_up(void **state)
+{
+	enum { RECORD_BYTES = 32, RECORDS = 400000 };
+	size_t head_bytes = PW_HEADER_BYTES + 128 + 16, size_bytes;
+	struct gaps gaps = { .cnt = 0 };
+	struct pw pw;
+	uint8_t *file;
+
+	(void)state;
+	pw_begin(&pw);
+	pw_attr(&pw, PW_SAMPLE_ID);
+	pw_sample(&pw, 100, 0);
+	assert_int_equal(pw.size_bytes, head_bytes + RECORD_BYTES);
+	pw_set(&pw, 48, (uint64_t)RECORD_BYTES * RECORDS, 8);
+	size_bytes = head_bytes + (size_t)RECORD_BYTES * RECORDS;
+	file = malloc(size_bytes);
+	assert_non_null(file);
+	memcpy(file, pw.bytes, pw.size_bytes);
+	for (size_t i = 1; i < RECORDS; i++)
+		memcpy(file + head_bytes + i * RECORD_BYTES, pw.bytes + head_bytes, RECORD_BYTES);
+	assert_int_equal(gj_perf_file_gaps((struct gj_window){ file, size_bytes }, note,
+					   count_passed, &gaps), 0);
+	assert_int_equal(gaps.passed_bytes, (size_bytes - head_bytes) / (4u << 20) * (4u << 20));
+	free(file);
+}
+
 static void cut_anywhere(void **state)
 {
 	struct pw pw;
@@ -188,6 +223,7 @@ int main(void)
 		cmocka_unit_test(losses_without_a_processor),
 		cmocka_unit_test(no_times_no_gaps),
 		cmocka_unit_test(the_caller_can_stop),
+		cmocka_unit_test(passed_bytes_add_up),
 		cmocka_unit_test(cut_anywhere),
 		cmocka_unit_test(a_damaged_record_ends_it),
 		cmocka_unit_test(hostile_words_anywhere),
