@@ -25,7 +25,8 @@ struct slot {
 };
 
 struct gj_binaries {
-	struct gj_perf_maps *maps;
+	struct gj_window recording;
+	struct gj_perf_maps *maps; /* NULL until the first hit: most recordings have none */
 	const char *definitions;
 	struct gj_dsos *dsos;
 	struct slot slots[SLOT_CNT];
@@ -45,10 +46,10 @@ struct gj_binaries *gj_binaries_new(struct gj_window recording, const char *defi
 
 	if (!binaries)
 		return NULL;
+	binaries->recording = recording;
 	binaries->definitions = definitions;
 	binaries->dsos = gj_dsos_new(&host, NULL);
-	binaries->maps = gj_perf_maps_new(recording);
-	if (!binaries->dsos || !binaries->maps) {
+	if (!binaries->dsos) {
 		gj_binaries_free(binaries);
 		return NULL;
 	}
@@ -212,6 +213,10 @@ const struct gj_binary *gj_binaries_find(struct gj_binaries *binaries,
 	if (slot->probe_ip == hit->probe_ip && slot->tid == hit->tid && slot->event == hit->event)
 		return &slot->binary;
 	*slot = (struct slot){ .tid = hit->tid, .probe_ip = hit->probe_ip, .event = hit->event };
+	if (!binaries->maps)
+		binaries->maps = gj_perf_maps_new(binaries->recording);
+	if (!binaries->maps)
+		return &slot->binary;
 	/* A recording's processes may be gone and their IDs and probes others' by now. */
 	if (gj_perf_maps_any(binaries->maps))
 		take_recorded(binaries, hit, &slot->binary);

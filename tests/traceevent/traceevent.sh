@@ -10,6 +10,7 @@ tracing=/sys/kernel/tracing
 instance=gojitter_tap$$
 event=goexec_tap$$
 work=$(mktemp -d)
+home=$HOME
 export HOME="$work" # perf's build-id cache and plugins of the user's own
 unset TRACEEVENT_PLUGIN_DIR
 
@@ -53,7 +54,6 @@ mountpoint -q $tracing || mount -t tracefs nodev $tracing 2>/dev/null
 
 # Fixtures come from the cache of whoever runs this, not from below $work.
 cached() { HOME=$home "$@"; }
-home=$(getent passwd "$(id -u)" | cut -d: -f6)
 nm=$(cached tests/fixtures/gotool.sh nm) && objdump=$(cached tests/fixtures/gotool.sh objdump) ||
 	{ tap_fail "builds Go's tools"; tap_done; }
 
