@@ -28,24 +28,43 @@ struct sym {
 	struct gj_symbol_index *symbols; /* for C code; made when first needed, under the lock */
 };
 
-/* A name or a file as it is printed, in query.strings. */
+/* A name or a file as it is printed, with a NUL behind it, in query.strings. */
 struct sym_string {
-	const char *string; /* as the tables have it; NULL: none */
-	uint32_t off, size_bytes;
+	uint32_t off;
+	uint32_t size_bytes;
 };
 
-#define SYM_STRING_BITS 6 /* so many strings are remembered: 2^6 */
+/* A string of the tables and what became of it. */
+struct sym_known {
+	const char *string; /* NULL: none */
+	struct sym_string printed;
+};
+
+#define SYM_KNOWN_BITS 6 /* so many strings are remembered: 2^6 */
+
+/* One frame, ready to be printed. */
+struct sym_frame {
+	struct sym_string name, file; /* off 0: unknown */
+	int32_t line, start_line;
+	bool inlined;
+};
+
+/* The answer for one address: its frames in query.frames. */
+struct sym_answer {
+	uint32_t first;
+	uint32_t cnt;
+};
 
 /* A list of addresses and their answers; one thread's. Zeroed storage is empty. */
 struct sym_query {
 	struct gj_gobatch *batch;
 	uint64_t *vas;
 	bool *is_address; /* false: the line was something else */
-	struct sym_text *texts;
+	struct sym_answer *answers;
 	size_t cnt, cap;
-	struct gj_buf text; /* answers, each one once however often it is wanted */
+	struct gj_buf frames; /* of struct sym_frame; each answer once however often it is wanted */
 	struct gj_buf strings;
-	struct sym_string known[1 << SYM_STRING_BITS];
+	struct sym_known known[1 << SYM_KNOWN_BITS];
 	struct gj_buf out; /* on its way to standard output */
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * gojitter sym: the text of each answer.
+ * gojitter sym: looks addresses up and prints their answers.
  *
  * Addresses are looked up in ascending order, which is fast, and printed in
- * the order they came in. Neighbours that have one answer share its text.
+ * the order they came in. In between an answer is a few small numbers: a list
+ * of a million would not fit into any cache as text. Neighbours that have one
+ * answer share it, and names and files are brought into shape once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,19 +14,13 @@
 
 #include "cmd/sym.h"
 
-/* Where an answer stands in query.text. */
-struct sym_text {
-	uint32_t off;
-	uint32_t size_bytes;
-};
-
 void sym_query_deinit(struct sym_query *query)
 {
 	gj_gobatch_free(query->batch);
 	free(query->vas);
 	free(query->is_address);
-	free(query->texts);
-	gj_buf_deinit(&query->text);
+	free(query->answers);
+	gj_buf_deinit(&query->frames);
 	gj_buf_deinit(&query->strings);
 	gj_buf_deinit(&query->out);
 	*query = (struct sym_query){ 0 };
@@ -38,13 +34,13 @@ int sym_query_reserve(struct sym_query *query, size_t cnt)
 		return 0;
 	free(query->vas);
 	free(query->is_address);
-	free(query->texts);
+	free(query->answers);
 	query->cap = 0;
 	cnt += cnt / 4; /* the next list may be a little longer */
 	query->vas = malloc(cnt * sizeof(*query->vas));
 	query->is_address = malloc(cnt * sizeof(*query->is_address));
-	query->texts = malloc(cnt * sizeof(*query->texts));
-	if (!query->vas || !query->is_address || !query->texts)
+	query->answers = malloc(cnt * sizeof(*query->answers));
+	if (!query->vas || !query->is_address || !query->answers)
 		return -ENOMEM;
 	query->cap = cnt;
 	return 0;
@@ -57,29 +53,98 @@ static const char *shown_file(const struct sym_options *opt, const char *file)
 	return slash ? slash + 1 : file;
 }
 
-static const char unknown[] = "??";
-
 /*
- * The printed form of a name or a file. Neighbours in the text share theirs,
- * so that most are known already.
+ * The printed form of a name or a file, @string being what the tables have;
+ * NULL for unknown. Neighbours share theirs, so that most are known already.
  */
 static struct sym_string printed(struct sym_query *query, const struct sym_options *opt,
 				 const char *string, bool is_name)
 {
-	uint64_t hash = (uintptr_t)string * 0x9e3779b97f4a7c15ULL >> (64 - SYM_STRING_BITS);
-	struct sym_string *known = &query->known[hash];
+	uint64_t hash = (uintptr_t)string * 0x9e3779b97f4a7c15ULL >> (64 - SYM_KNOWN_BITS);
+	struct sym_known *known = &query->known[hash];
 	struct gj_buf *strings = &query->strings;
 	size_t off = strings->size_bytes;
 
-	if (known->string == string)
-		return *known;
-	if (is_name && string != unknown)
+	if (!string || known->string == string)
+		return string ? known->printed : (struct sym_string){ 0 };
+	if (is_name)
 		gj_name_format(string, opt->name_flags, strings);
 	else
 		gj_buf_str(strings, shown_file(opt, string));
-	*known = (struct sym_string){ string, (uint32_t)off,
-				      (uint32_t)(strings->size_bytes - off) };
-	return *known;
+	*known = (struct sym_known){
+		string, { (uint32_t)off, (uint32_t)(strings->size_bytes - off) }
+	};
+	gj_buf_chr(strings, '\0');
+	return known->printed;
+}
+
+/* The ELF function symbol that holds @va: C code under cgo. NULL when there is none. */
+static const char *elf_function(struct sym *sym, uint64_t va)
+{
+	struct gj_elf_symbol symbol;
+	int err = 0;
+
+	pthread_mutex_lock(&sym->symbols_lock);
+	if (!sym->symbols)
+		err = gj_symbol_index_new(sym->image, &sym->symbols);
+	pthread_mutex_unlock(&sym->symbols_lock);
+	return err || gj_symbol_index_find(sym->symbols, va, &symbol) ? NULL : symbol.name;
+}
+
+static struct sym_answer keep(struct sym_query *query, const struct sym_options *opt,
+			      const struct gj_goframe *frames, int cnt)
+{
+	size_t more_bytes = (size_t)cnt * sizeof(struct sym_frame);
+	char *to = gj_buf_reserve(&query->frames, more_bytes);
+	struct sym_answer answer = {
+		(uint32_t)(query->frames.size_bytes / sizeof(struct sym_frame)), (uint32_t)cnt
+	};
+
+	if (!to)
+		return (struct sym_answer){ 0 };
+	for (int i = 0; i < cnt; i++) {
+		struct sym_frame frame = {
+			.name = printed(query, opt, frames[i].name, true),
+			.file = printed(query, opt, frames[i].file, false),
+			.line = frames[i].file ? frames[i].line : 0,
+			.start_line = frames[i].start_line,
+			.inlined = frames[i].inlined,
+		};
+
+		memcpy(to + (size_t)i * sizeof(frame), &frame, sizeof(frame));
+	}
+	query->frames.size_bytes += more_bytes;
+	return answer;
+}
+
+int sym_query_answer(struct sym_query *query, struct sym *sym)
+{
+	bool with_inlines = sym->opt.inlines || sym->opt.json;
+	int err = gj_gobatch_start(query->batch, sym->gotab, query->vas, query->cnt, with_inlines);
+	struct gj_goframe c_frame = { 0 };
+	struct sym_answer kept = { 0 };
+	struct gj_goanswer answer;
+
+	if (err)
+		return err;
+	query->frames.size_bytes = query->strings.size_bytes = 0;
+	gj_buf_chr(&query->strings, '\0'); /* so that 0 is no string's place */
+	memset(query->known, 0, sizeof(query->known));
+	while (gj_gobatch_next(query->batch, &answer)) {
+		if (!answer.is_same && answer.frame_cnt > 0) {
+			kept = keep(query, &sym->opt, answer.frames, answer.frame_cnt);
+		} else if (!answer.is_same) {
+			c_frame.name = query->is_address[answer.index] ?
+					       elf_function(sym, query->vas[answer.index]) :
+					       NULL;
+			kept = keep(query, &sym->opt, &c_frame, 1);
+		}
+		query->answers[answer.index] = kept;
+	}
+	/* 4 GB of strings from one piece of input would be names of megabytes each. */
+	if (query->frames.failed || query->strings.failed || query->strings.size_bytes > UINT32_MAX)
+		return -ENOMEM;
+	return 0;
 }
 
 #define LINE_MAX_BYTES 16
@@ -102,6 +167,8 @@ static char *put_line(char *to, int32_t line)
 	return mempcpy(to, pos, (size_t)(digits + sizeof(digits) - pos));
 }
 
+static const char unknown[] = "??";
+
 void sym_add_line(const struct sym_options *opt, const char *file, int32_t line,
 		  struct gj_buf *out)
 {
@@ -111,150 +178,81 @@ void sym_add_line(const struct sym_options *opt, const char *file, int32_t line,
 	gj_buf_add(out, text, (size_t)(put_line(text, file ? line : 0) - text));
 }
 
+static inline char *put_string(const struct sym_query *query, struct sym_string string, char *to)
+{
+	if (!string.off)
+		return mempcpy(to, unknown, sizeof(unknown) - 1);
+	return mempcpy(to, query->strings.data + string.off, string.size_bytes);
+}
+
 static const char inlined_by[] = " (inlined by) ";
 
 static void add_frame(struct sym_query *query, const struct sym_options *opt,
-		      const struct gj_goframe *frame, bool is_inlined_by)
+		      const struct sym_frame *frame, bool is_inlined_by)
 {
-	const char *name = frame->name ? frame->name : unknown;
-	const char *file = frame->file ? frame->file : unknown;
-	struct sym_string shown_name = { 0 }, shown = printed(query, opt, file, false);
-	const char *strings;
-	char *to;
+	char *to = gj_buf_reserve(&query->out, frame->name.size_bytes + frame->file.size_bytes +
+						       sizeof(inlined_by) + 2 * sizeof(unknown) +
+						       LINE_MAX_BYTES);
 
-	if (opt->functions)
-		shown_name = printed(query, opt, name, true);
-	strings = query->strings.data;
-	to = gj_buf_reserve(&query->text, shown_name.size_bytes + shown.size_bytes +
-						  sizeof(inlined_by) + LINE_MAX_BYTES);
-	if (!to || query->strings.failed)
+	if (!to)
 		return;
 	if (opt->pretty && is_inlined_by)
 		to = mempcpy(to, inlined_by, sizeof(inlined_by) - 1);
 	if (opt->functions) {
-		to = mempcpy(to, strings + shown_name.off, shown_name.size_bytes);
+		to = put_string(query, frame->name, to);
 		if (opt->pretty)
 			to = mempcpy(to, " at", 3);
 		*to++ = opt->pretty ? ' ' : '\n';
 	}
-	to = mempcpy(to, strings + shown.off, shown.size_bytes);
-	to = put_line(to, frame->file ? frame->line : 0);
-	query->text.size_bytes = (size_t)(to - query->text.data);
+	to = put_line(put_string(query, frame->file, to), frame->line);
+	query->out.size_bytes = (size_t)(to - query->out.data);
 }
 
-static void add_json_frame(const struct sym_options *opt, const struct gj_goframe *frame,
-			   struct gj_buf *out)
+static void add_json_string(struct sym_query *query, struct sym_string string)
 {
-	struct gj_buf name = { 0 };
+	if (string.off)
+		gj_buf_json(&query->out, query->strings.data + string.off);
+	else
+		gj_buf_str(&query->out, "null");
+}
 
-	gj_buf_str(out, "{\"func\":");
-	if (frame->name) {
-		gj_name_format(frame->name, opt->name_flags, &name);
-		gj_buf_chr(&name, '\0');
-	}
-	if (frame->name && !name.failed)
-		gj_buf_json(out, name.data);
-	else
-		gj_buf_str(out, "null");
-	gj_buf_deinit(&name);
-	gj_buf_str(out, ",\"file\":");
-	if (frame->file)
-		gj_buf_json(out, shown_file(opt, frame->file));
-	else
-		gj_buf_str(out, "null");
-	gj_buf_fmt(out, ",\"line\":%d,\"start_line\":%d,\"inlined\":%s}", frame->line,
+static void add_json_frame(struct sym_query *query, const struct sym_frame *frame)
+{
+	gj_buf_str(&query->out, "{\"func\":");
+	add_json_string(query, frame->name);
+	gj_buf_str(&query->out, ",\"file\":");
+	add_json_string(query, frame->file);
+	gj_buf_fmt(&query->out, ",\"line\":%d,\"start_line\":%d,\"inlined\":%s}", frame->line,
 		   frame->start_line, frame->inlined ? "true" : "false");
 }
 
-/* Everything of an answer but its address. */
-static void add_answer(struct sym_query *query, const struct sym_options *opt,
-		       const struct gj_goframe *frames, int cnt)
-{
-	if (!opt->json) {
-		for (int i = 0; i < cnt; i++)
-			add_frame(query, opt, &frames[i], i > 0);
-		return;
-	}
-	gj_buf_str(&query->text, "\"frames\":[");
-	for (int i = 0; i < cnt && frames[0].name; i++) {
-		if (i)
-			gj_buf_chr(&query->text, ',');
-		add_json_frame(opt, &frames[i], &query->text);
-	}
-	gj_buf_str(&query->text, "]}\n");
-}
-
-/* What stands before an answer that differs from address to address. */
-static void add_address(const struct sym_options *opt, bool is_address, uint64_t va,
-			struct gj_buf *out)
+static void add_address(uint64_t va, bool is_pretty, struct gj_buf *out)
 {
 	char text[16];
 
-	if (opt->json) {
-		if (is_address)
-			gj_buf_fmt(out, "{\"address\":\"0x%llx\",", (unsigned long long)va);
-		else
-			gj_buf_str(out, "{\"address\":null,");
-	} else if (opt->addresses) {
-		for (size_t i = 0; i < sizeof(text); i++)
-			text[i] = "0123456789abcdef"[va >> (60 - 4 * i) & 15];
-		gj_buf_str(out, "0x");
-		gj_buf_add(out, text, sizeof(text));
-		gj_buf_str(out, opt->pretty ? ": " : "\n");
+	for (size_t i = 0; i < sizeof(text); i++)
+		text[i] = "0123456789abcdef"[va >> (60 - 4 * i) & 15];
+	gj_buf_str(out, "0x");
+	gj_buf_add(out, text, sizeof(text));
+	gj_buf_str(out, is_pretty ? ": " : "\n");
+}
+
+/* An address about which nothing is known has no frames here. */
+static void add_json(struct sym_query *query, const struct sym_frame *frames, size_t i)
+{
+	struct gj_buf *out = &query->out;
+
+	if (query->is_address[i])
+		gj_buf_fmt(out, "{\"address\":\"0x%llx\",\"frames\":[",
+			   (unsigned long long)query->vas[i]);
+	else
+		gj_buf_str(out, "{\"address\":null,\"frames\":[");
+	for (uint32_t f = 0; f < query->answers[i].cnt && frames[0].name.off; f++) {
+		if (f)
+			gj_buf_chr(out, ',');
+		add_json_frame(query, &frames[f]);
 	}
-}
-
-/* The ELF function symbol that holds @va: C code under cgo. NULL when there is none. */
-static const char *elf_function(struct sym *sym, uint64_t va)
-{
-	struct gj_elf_symbol symbol;
-	int err = 0;
-
-	pthread_mutex_lock(&sym->symbols_lock);
-	if (!sym->symbols)
-		err = gj_symbol_index_new(sym->image, &sym->symbols);
-	pthread_mutex_unlock(&sym->symbols_lock);
-	return err || gj_symbol_index_find(sym->symbols, va, &symbol) ? NULL : symbol.name;
-}
-
-static void write_texts(struct sym_query *query, struct sym *sym)
-{
-	struct gj_goframe c_frame = { 0 };
-	size_t begin = 0, end = 0;
-	struct gj_goanswer answer;
-
-	while (gj_gobatch_next(query->batch, &answer)) {
-		if (!answer.is_same) {
-			begin = query->text.size_bytes;
-			if (answer.frame_cnt > 0) {
-				add_answer(query, &sym->opt, answer.frames, answer.frame_cnt);
-			} else {
-				c_frame.name = NULL;
-				if (query->is_address[answer.index])
-					c_frame.name = elf_function(sym, query->vas[answer.index]);
-				add_answer(query, &sym->opt, &c_frame, 1);
-			}
-			end = query->text.size_bytes;
-		}
-		query->texts[answer.index] =
-			(struct sym_text){ (uint32_t)begin, (uint32_t)(end - begin) };
-	}
-}
-
-int sym_query_answer(struct sym_query *query, struct sym *sym)
-{
-	bool with_inlines = sym->opt.inlines || sym->opt.json;
-	int err = gj_gobatch_start(query->batch, sym->gotab, query->vas, query->cnt, with_inlines);
-
-	if (err)
-		return err;
-	query->text.size_bytes = query->strings.size_bytes = 0;
-	memset(query->known, 0, sizeof(query->known));
-	write_texts(query, sym);
-	/* 4 GB of text from one piece of input would be names of megabytes each. */
-	if (query->text.failed || query->strings.failed || query->text.size_bytes > UINT32_MAX)
-		return -ENOMEM;
-	return 0;
+	gj_buf_str(out, "]}\n");
 }
 
 #define AHEAD 8 /* answers fetched before they are printed */
@@ -263,19 +261,25 @@ int sym_query_answer(struct sym_query *query, struct sym *sym)
 /* Appends the answers from @first on until query->out is well filled; returns the next one. */
 static size_t print_some(struct sym_query *query, const struct sym_options *opt, size_t first)
 {
-	bool with_address = opt->addresses || opt->json;
+	/* gj_buf's memory is malloc's and holds nothing else. */
+	const struct sym_frame *frames = (const void *)query->frames.data;
 	struct gj_buf *out = &query->out;
 	size_t i;
 
 	for (i = first; i < query->cnt && out->size_bytes < OUT_BYTES && !out->failed; i++) {
-		const struct sym_text *text = &query->texts[i];
+		const struct sym_answer *answer = &query->answers[i];
 
 		/* They lie anywhere in memory: bring in those that come next. */
 		if (i + AHEAD < query->cnt)
-			__builtin_prefetch(query->text.data + text[AHEAD].off);
-		if (with_address)
-			add_address(opt, query->is_address[i], query->vas[i], out);
-		gj_buf_add(out, query->text.data + text->off, text->size_bytes);
+			__builtin_prefetch(&frames[answer[AHEAD].first]);
+		if (opt->json) {
+			add_json(query, &frames[answer->first], i);
+			continue;
+		}
+		if (opt->addresses)
+			add_address(query->vas[i], opt->pretty, out);
+		for (uint32_t f = 0; f < answer->cnt; f++)
+			add_frame(query, opt, &frames[answer->first + f], f > 0);
 	}
 	return i;
 }

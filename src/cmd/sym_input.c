@@ -20,7 +20,7 @@
 #include "cmd/sym.h"
 
 #define PIECE_BYTES (2u << 20)
-#define MAX_THREADS 4 /* each needs some 15 MB for a full piece */
+#define MAX_THREADS 4 /* each needs some 25 MB for a full piece */
 
 /* Shared by the threads that answer. */
 struct input {
