@@ -112,6 +112,18 @@ BENCH_SCRIPTS :=
 BENCH_SCRIPTS += \
 	tests/bench/probe.sh
 
+# gojitter debuginfo: its file as stock tools read it.
+UNIT_TESTS += debuginfo
+FUZZ_TARGETS += debuginfo
+CHECK_SCRIPTS += \
+	tests/debuginfo/forms.sh \
+	tests/debuginfo/matrix.sh \
+	tests/debuginfo/perf.sh \
+	tests/debuginfo/gdb.sh \
+	tests/debuginfo/bpftrace.sh
+LONG_SCRIPTS += tests/debuginfo/matrix-full.sh
+BENCH_SCRIPTS += tests/debuginfo/measure.sh
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \

@@ -27,8 +27,9 @@ static const struct machine machines[] = {
 
 static void end_record(struct gj_buf *frame, size_t record)
 {
-	while ((frame->size_bytes - record + 4) % sizeof(uint64_t))
-		gj_put_u8(frame, DW_CFA_nop);
+	static const uint8_t padding[sizeof(uint64_t)] = { DW_CFA_nop };
+
+	gj_buf_add(frame, padding, -(frame->size_bytes - record + 4) % sizeof(padding));
 	gj_end_length(frame, record);
 }
 

@@ -11,12 +11,18 @@
  * up in the stripped file by the number it has in the debug file (linux
  * tools/perf/util/symbol-elf.c, dso__load_sym_internal). A section that is
  * gone leaves an inactive header (SHT_NULL) behind.
+ *
+ * Not by libelf: it insists on filling what lies between the sections it
+ * knows, over the bytes of a whole copy and, where a section has no bytes, over
+ * the ELF header; and it crashes when memory runs out (elfutils 0.188,
+ * gelf_update_shdr after a failed elf_newscn).
  */
 #include "elf/image.h"
 
 #include <errno.h>
-#include <gelf.h>
+#include <stdlib.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "base/buf.h"
 
@@ -26,56 +32,89 @@ struct writer {
 	const struct gj_image *image;
 	int fd;
 	bool with_code;
-	Elf *elf;
-	Elf64_Ehdr ehdr;
-	struct gj_buf names;
-	uint64_t end_off; /* where the next bytes go */
+	struct gj_buf headers; /* Elf64_Shdr entries */
+	struct gj_buf names;   /* .shstrtab */
+	uint64_t end_off;      /* where the next bytes go */
+	struct gj_diag *diag;
 };
-
-static int elf_failed(const struct writer *writer, struct gj_diag *diag)
-{
-	return gj_diag_set(diag, -EIO, "cannot write the ELF file made from %s: %s",
-			   gj_image_path(writer->image), elf_errmsg(-1));
-}
 
 static uint64_t align_up(uint64_t off, uint64_t align)
 {
 	return align > 1 ? (off + align - 1) / align * align : off;
 }
 
-/* Appends a section as @shdr says; its name and, where there are bytes, their place are set here. */
-static int put_section(struct writer *writer, const char *name, Elf64_Shdr *shdr,
-		       struct gj_window bytes, bool compress, struct gj_diag *diag)
+static int put_bytes(const struct writer *writer, uint64_t off, const void *bytes,
+		     size_t size_bytes)
 {
-	Elf_Scn *scn = elf_newscn(writer->elf);
-	Elf_Data *data = NULL;
+	while (size_bytes) {
+		ssize_t cnt = pwrite(writer->fd, bytes, size_bytes, (off_t)off);
 
-	shdr->sh_name = (Elf64_Word)writer->names.size_bytes;
+		if (cnt < 0 && errno == EINTR)
+			continue;
+		if (cnt <= 0) {
+			int err = cnt ? errno : EIO;
+
+			return gj_diag_set(writer->diag, -err,
+					   "cannot write the ELF file made from %s: %s",
+					   gj_image_path(writer->image), strerror(err));
+		}
+		bytes = (const uint8_t *)bytes + cnt;
+		off += (uint64_t)cnt;
+		size_bytes -= (size_t)cnt;
+	}
+	return 0;
+}
+
+/* A section whose bytes are elsewhere or already there: only its header is written. */
+static void add_header(struct writer *writer, const char *name, Elf64_Shdr shdr)
+{
+	shdr.sh_name = (Elf64_Word)writer->names.size_bytes;
 	gj_buf_add(&writer->names, name, strlen(name) + 1);
-	if (!scn)
-		return elf_failed(writer, diag);
-	if (bytes.size_bytes) {
-		data = elf_newdata(scn);
-		if (!data)
-			return elf_failed(writer, diag);
-		data->d_buf = (void *)(uintptr_t)bytes.base;
-		data->d_size = bytes.size_bytes;
-		data->d_type = ELF_T_BYTE;
-		data->d_version = EV_CURRENT;
-		data->d_align = 1;
-		shdr->sh_size = bytes.size_bytes;
+	gj_buf_add(&writer->headers, &shdr, sizeof(shdr));
+}
+
+static unsigned int header_cnt(const struct writer *writer)
+{
+	return (unsigned int)(writer->headers.size_bytes / sizeof(Elf64_Shdr));
+}
+
+/* A section with its bytes, behind what has been written so far. */
+static int add_section(struct writer *writer, const char *name, Elf64_Shdr shdr,
+		       struct gj_window bytes)
+{
+	shdr.sh_offset = align_up(writer->end_off, shdr.sh_addralign);
+	shdr.sh_size = bytes.size_bytes;
+	writer->end_off = shdr.sh_offset + shdr.sh_size;
+	add_header(writer, name, shdr);
+	return put_bytes(writer, shdr.sh_offset, bytes.base, bytes.size_bytes);
+}
+
+/* The same as a zlib stream behind an Elf64_Chdr, where that is shorter (ELF-64, "Section Compression"). */
+static int add_compressed(struct writer *writer, const char *name, Elf64_Shdr shdr,
+			  struct gj_window bytes)
+{
+	Elf64_Chdr chdr = {
+		.ch_type = ELFCOMPRESS_ZLIB,
+		.ch_size = bytes.size_bytes,
+		.ch_addralign = shdr.sh_addralign,
+	};
+	uLongf packed_bytes = compressBound(bytes.size_bytes);
+	uint8_t *packed = malloc(sizeof(chdr) + packed_bytes);
+	int err = -ENOMEM;
+
+	if (packed && compress(packed + sizeof(chdr), &packed_bytes, bytes.base,
+			       bytes.size_bytes) == Z_OK) {
+		memcpy(packed, &chdr, sizeof(chdr));
+		packed_bytes += sizeof(chdr);
+		if (packed_bytes < bytes.size_bytes) {
+			bytes = (struct gj_window){ packed, packed_bytes };
+			shdr.sh_flags |= SHF_COMPRESSED;
+			shdr.sh_addralign = ADDED_ALIGN;
+		}
+		err = add_section(writer, name, shdr, bytes);
 	}
-	if (!gelf_update_shdr(scn, (GElf_Shdr *)shdr))
-		return elf_failed(writer, diag);
-	if (data && compress && elf_compress(scn, ELFCOMPRESS_ZLIB, 0) < 0)
-		return elf_failed(writer, diag);
-	if (!gelf_getshdr(scn, (GElf_Shdr *)shdr))
-		return elf_failed(writer, diag);
-	if (data) {
-		shdr->sh_offset = align_up(writer->end_off, shdr->sh_addralign);
-		writer->end_off = shdr->sh_offset + shdr->sh_size;
-	}
-	return gelf_update_shdr(scn, (GElf_Shdr *)shdr) ? 0 : elf_failed(writer, diag);
+	free(packed);
+	return err;
 }
 
 /* Symbols and debug information of the image: the added sections replace them. */
@@ -108,43 +147,41 @@ static unsigned int kept_sections(const struct gj_image *image, bool with_code)
 	return cnt;
 }
 
-static int keep_section(struct writer *writer, unsigned int index, struct gj_diag *diag)
+static int keep_section(struct writer *writer, unsigned int index)
 {
-	struct gj_window none = { NULL, 0 }, bytes = none;
 	struct gj_section section;
+	struct gj_window bytes;
 	Elf64_Shdr shdr;
-	bool is_alloc;
 
 	if (gj_image_section(writer->image, index, &section) ||
 	    read_header(writer->image, index, &shdr))
 		return -ENOENT;
-	is_alloc = shdr.sh_flags & SHF_ALLOC;
-	bytes = gj_image_section_bytes(writer->image, &section);
-	if ((!is_alloc && (!writer->with_code || is_replaced(section.name, section.type))) ||
-	    (writer->with_code && shdr.sh_type != SHT_NOBITS && bytes.size_bytes != shdr.sh_size)) {
-		/* libelf fills the file from where a section without bytes stands. */
-		shdr = (Elf64_Shdr){ .sh_type = SHT_NULL, .sh_offset = writer->end_off };
-		return put_section(writer, "", &shdr, none, false, diag);
+	if (!(shdr.sh_flags & SHF_ALLOC) &&
+	    (!writer->with_code || is_replaced(section.name, section.type))) {
+		add_header(writer, "", (Elf64_Shdr){ .sh_type = SHT_NULL });
+		return 0;
 	}
-	if (writer->with_code)
-		return put_section(writer, section.name, &shdr, none, false, diag);
-	if (shdr.sh_type == SHT_NOTE)
-		return put_section(writer, section.name, &shdr, bytes, false, diag);
-	shdr.sh_type = SHT_NOBITS;
-	return put_section(writer, section.name, &shdr, none, false, diag);
+	bytes = gj_image_section_bytes(writer->image, &section);
+	if (shdr.sh_type == SHT_NOTE && !writer->with_code) {
+		if (shdr.sh_addralign > ADDED_ALIGN)
+			shdr.sh_addralign = ADDED_ALIGN;
+		return add_section(writer, section.name, shdr, bytes);
+	}
+	if (!writer->with_code)
+		shdr.sh_type = SHT_NOBITS;
+	add_header(writer, section.name, shdr);
+	return 0;
 }
 
 /* A section for each segment, where the image has no section headers. */
-static int make_sections(struct writer *writer, struct gj_diag *diag)
+static void make_sections(struct writer *writer)
 {
-	struct gj_window none = { NULL, 0 };
-	int err = 0;
-
-	for (unsigned int i = 0; !err && i < writer->image->segment_cnt; i++) {
+	for (unsigned int i = 0; i < writer->image->segment_cnt; i++) {
 		const struct gj_segment *seg = &writer->image->segments[i];
 		const char *name = seg->flags & PF_X ? ".text" :
 				   seg->flags & PF_W ? ".data" : ".rodata";
-		Elf64_Shdr shdr = {
+
+		add_header(writer, name, (Elf64_Shdr){
 			.sh_type = writer->with_code ? SHT_PROGBITS : SHT_NOBITS,
 			.sh_flags = SHF_ALLOC | (seg->flags & PF_X ? SHF_EXECINSTR : 0) |
 				    (seg->flags & PF_W ? SHF_WRITE : 0),
@@ -152,11 +189,8 @@ static int make_sections(struct writer *writer, struct gj_diag *diag)
 			.sh_offset = seg->file_off,
 			.sh_size = writer->with_code ? seg->file_bytes : seg->memory_bytes,
 			.sh_addralign = 1,
-		};
-
-		err = put_section(writer, name, &shdr, none, false, diag);
+		});
 	}
-	return err;
 }
 
 uint16_t gj_elf_section_at(const struct gj_image *image, uint64_t va)
@@ -177,168 +211,129 @@ uint16_t gj_elf_section_at(const struct gj_image *image, uint64_t va)
 	return SHN_ABS;
 }
 
-static int put_sections(struct writer *writer, const struct gj_new_section *added,
-			size_t added_cnt, struct gj_diag *diag)
+static int add_sections(struct writer *writer, const struct gj_new_section *added,
+			size_t added_cnt)
 {
 	unsigned int kept_cnt = kept_sections(writer->image, writer->with_code);
 	int err = 0;
 
+	add_header(writer, "", (Elf64_Shdr){ .sh_type = SHT_NULL });
 	if (!writer->image->headers.size_bytes)
-		err = make_sections(writer, diag);
+		make_sections(writer);
 	for (unsigned int i = 1; !err && i < kept_cnt; i++)
-		err = keep_section(writer, i, diag);
+		err = keep_section(writer, i);
 	for (size_t i = 0; !err && i < added_cnt; i++) {
 		Elf64_Shdr shdr = {
 			.sh_type = added[i].type,
+			.sh_link = added[i].is_symbol_table ? header_cnt(writer) + 1 : 0,
 			.sh_info = added[i].info,
 			.sh_entsize = added[i].entry_bytes,
 			.sh_addralign = added[i].align,
 		};
 
-		if (added[i].is_symbol_table) {
-			size_t cnt;
-
-			if (elf_getshdrnum(writer->elf, &cnt))
-				return elf_failed(writer, diag);
-			shdr.sh_link = (Elf64_Word)(cnt ? cnt + 1 : 2);
-		}
-		err = put_section(writer, added[i].name, &shdr, added[i].bytes,
-				  added[i].compress, diag);
+		err = added[i].compress && added[i].bytes.size_bytes ?
+			      add_compressed(writer, added[i].name, shdr, added[i].bytes) :
+			      add_section(writer, added[i].name, shdr, added[i].bytes);
 	}
 	return err;
 }
 
-/* .shstrtab, with its own name in it, and the number of it in the ELF header. */
-static int put_names(struct writer *writer, struct gj_diag *diag)
+/* .shstrtab, with its own name in it. */
+static int add_names(struct writer *writer)
 {
 	static const char own_name[] = ".shstrtab";
-	Elf64_Shdr shdr = { .sh_type = SHT_STRTAB, .sh_addralign = 1 };
-	struct gj_window bytes;
-	size_t cnt;
-	int err;
+	Elf64_Shdr shdr = {
+		.sh_type = SHT_STRTAB,
+		.sh_offset = writer->end_off,
+		.sh_size = writer->names.size_bytes + sizeof(own_name),
+		.sh_addralign = 1,
+	};
 
-	/* put_section would move the buffer when it adds a name. */
-	gj_buf_reserve(&writer->names, sizeof(own_name));
-	bytes = (struct gj_window){ (const uint8_t *)writer->names.data,
-				    writer->names.size_bytes + sizeof(own_name) };
-	err = put_section(writer, own_name, &shdr, bytes, false, diag);
-	if (err)
-		return err;
-	if (writer->names.failed)
-		return gj_diag_set(diag, -ENOMEM, "out of memory");
-	if (elf_getshdrnum(writer->elf, &cnt))
-		return elf_failed(writer, diag);
-	if (cnt >= SHN_LORESERVE)
-		return gj_diag_set(diag, -E2BIG, "%s: %zu sections are too many",
-				   gj_image_path(writer->image), cnt);
-	writer->ehdr.e_shstrndx = (Elf64_Half)(cnt - 1);
-	return 0;
+	add_header(writer, own_name, shdr);
+	writer->end_off += shdr.sh_size;
+	if (writer->names.failed || writer->headers.failed)
+		return -ENOMEM;
+	return put_bytes(writer, shdr.sh_offset, writer->names.data, writer->names.size_bytes);
 }
 
 /* Where the notes of a PT_NOTE segment stand in a debug file; unchanged where they are not carried. */
 static uint64_t note_off(const struct writer *writer, const Elf64_Phdr *phdr)
 {
-	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr;
+	const Elf64_Shdr *headers = (const Elf64_Shdr *)writer->headers.data;
 
-	while ((scn = elf_nextscn(writer->elf, scn)))
-		if (gelf_getshdr(scn, &shdr) && shdr.sh_type == SHT_NOTE &&
-		    shdr.sh_addr == phdr->p_vaddr)
-			return shdr.sh_offset;
+	for (unsigned int i = 0; i < header_cnt(writer); i++)
+		if (headers[i].sh_type == SHT_NOTE && headers[i].sh_addr == phdr->p_vaddr)
+			return headers[i].sh_offset;
 	return phdr->p_offset;
 }
 
-static int put_segments(struct writer *writer, uint64_t source_off, struct gj_diag *diag)
+/* The program headers of a debug file, behind its ELF header. */
+static int put_segments(const struct writer *writer, const Elf64_Ehdr *ehdr, uint64_t image_off)
 {
-	for (int i = 0; i < writer->ehdr.e_phnum; i++) {
+	int err = 0;
+
+	for (unsigned int i = 0; !err && i < ehdr->e_phnum; i++) {
 		Elf64_Phdr phdr;
 
-		if (!gj_window_read(writer->image->bytes,
-				    source_off + (uint64_t)i * sizeof(phdr), &phdr, sizeof(phdr)))
-			return gj_diag_set(diag, -EBADMSG,
+		if (!gj_window_read(writer->image->bytes, image_off + i * sizeof(phdr), &phdr,
+				    sizeof(phdr)))
+			return gj_diag_set(writer->diag, -EBADMSG,
 					   "%s: its ELF program headers are broken or cut off",
 					   gj_image_path(writer->image));
-		if (phdr.p_type == PT_NOTE && !writer->with_code)
+		if (phdr.p_type == PT_NOTE)
 			phdr.p_offset = note_off(writer, &phdr);
-		if (!gelf_update_phdr(writer->elf, i, (GElf_Phdr *)&phdr))
-			return elf_failed(writer, diag);
+		err = put_bytes(writer, ehdr->e_phoff + i * sizeof(phdr), &phdr, sizeof(phdr));
 	}
-	return 0;
+	return err;
 }
 
-/* The image's own bytes behind the ELF header: code, data and whatever no section covers. */
-static int copy_image(const struct writer *writer, struct gj_diag *diag)
+/* The headers, which say where all the rest has been put. */
+static int put_headers(struct writer *writer, Elf64_Ehdr ehdr)
 {
-	struct gj_window bytes = writer->image->bytes;
-	uint64_t off = sizeof(Elf64_Ehdr);
+	uint64_t image_off = ehdr.e_phoff;
+	int err = 0;
 
-	while (off < bytes.size_bytes) {
-		ssize_t cnt = pwrite(writer->fd, bytes.base + off, bytes.size_bytes - off,
-				     (off_t)off);
-
-		if (cnt < 0 && errno == EINTR)
-			continue;
-		if (cnt <= 0)
-			return gj_diag_set(diag, cnt ? -errno : -EIO, "cannot write a copy of %s: %s",
-					   gj_image_path(writer->image),
-					   strerror(cnt ? errno : EIO));
-		off += (uint64_t)cnt;
+	if (header_cnt(writer) >= SHN_LORESERVE)
+		return gj_diag_set(writer->diag, -E2BIG, "%s: %u sections are too many",
+				   gj_image_path(writer->image), header_cnt(writer));
+	ehdr.e_shoff = align_up(writer->end_off, ADDED_ALIGN);
+	ehdr.e_shentsize = sizeof(Elf64_Shdr);
+	ehdr.e_shnum = (Elf64_Half)header_cnt(writer);
+	ehdr.e_shstrndx = ehdr.e_shnum - 1;
+	if (!writer->with_code) {
+		ehdr.e_phoff = sizeof(ehdr);
+		err = put_segments(writer, &ehdr, image_off);
 	}
-	return 0;
-}
-
-static int begin_file(struct writer *writer, struct gj_diag *diag)
-{
-	uint64_t phdrs_end;
-
-	writer->elf = elf_version(EV_CURRENT) == EV_NONE ? NULL :
-							 elf_begin(writer->fd, ELF_C_WRITE, NULL);
-	if (!writer->elf || !gelf_newehdr(writer->elf, ELFCLASS64))
-		return elf_failed(writer, diag);
-	/* The layout is ours: offsets of the image stay as they are. */
-	elf_flagelf(writer->elf, ELF_C_SET, ELF_F_LAYOUT);
-	if (!writer->with_code)
-		writer->ehdr.e_phoff = sizeof(Elf64_Ehdr);
-	/* Compressing wants to know the byte order. */
-	if (!gelf_update_ehdr(writer->elf, (GElf_Ehdr *)&writer->ehdr))
-		return elf_failed(writer, diag);
-	if (writer->ehdr.e_phnum && !gelf_newphdr(writer->elf, writer->ehdr.e_phnum))
-		return elf_failed(writer, diag);
-	phdrs_end = writer->ehdr.e_phoff + (uint64_t)writer->ehdr.e_phnum * sizeof(Elf64_Phdr);
-	writer->end_off = align_up(writer->with_code ? writer->image->bytes.size_bytes : phdrs_end,
-				   ADDED_ALIGN);
-	gj_buf_chr(&writer->names, '\0');
-	return 0;
+	if (!err)
+		err = put_bytes(writer, ehdr.e_shoff, writer->headers.data,
+				writer->headers.size_bytes);
+	return err ? err : put_bytes(writer, 0, &ehdr, sizeof(ehdr));
 }
 
 int gj_elf_write(const struct gj_image *image, int fd, const struct gj_new_section *added,
 		 size_t added_cnt, bool with_code, struct gj_diag *diag)
 {
-	struct writer writer = { .image = image, .fd = fd, .with_code = with_code };
-	uint64_t phdrs_off;
-	int err;
+	struct writer writer = { .image = image, .fd = fd, .with_code = with_code, .diag = diag };
+	Elf64_Ehdr ehdr;
+	int err = 0;
 
-	if (!gj_window_read(image->bytes, 0, &writer.ehdr, sizeof(writer.ehdr)))
+	if (!gj_window_read(image->bytes, 0, &ehdr, sizeof(ehdr)))
 		return -EBADMSG;
-	phdrs_off = writer.ehdr.e_phoff;
-	err = begin_file(&writer, diag);
+	writer.end_off = sizeof(ehdr) + ehdr.e_phnum * sizeof(Elf64_Phdr);
+	if (with_code) {
+		/* Code, data and whatever no section covers. */
+		writer.end_off = align_up(image->bytes.size_bytes, ADDED_ALIGN);
+		err = put_bytes(&writer, 0, image->bytes.base, image->bytes.size_bytes);
+	}
 	if (!err)
-		err = put_sections(&writer, added, added_cnt, diag);
+		err = add_sections(&writer, added, added_cnt);
 	if (!err)
-		err = put_names(&writer, diag);
+		err = add_names(&writer);
 	if (!err)
-		err = put_segments(&writer, phdrs_off, diag);
-	if (err)
-		goto out;
-	writer.ehdr.e_shoff = align_up(writer.end_off, ADDED_ALIGN);
-	if (!gelf_update_ehdr(writer.elf, (GElf_Ehdr *)&writer.ehdr) ||
-	    elf_update(writer.elf, ELF_C_WRITE) < 0)
-		err = elf_failed(&writer, diag);
-	if (!err && with_code)
-		err = copy_image(&writer, diag);
-out:
-	if (writer.elf)
-		elf_end(writer.elf);
+		err = put_headers(&writer, ehdr);
+	if (err == -ENOMEM)
+		gj_diag_set(diag, err, "%s: out of memory", gj_image_path(image));
+	gj_buf_deinit(&writer.headers);
 	gj_buf_deinit(&writer.names);
 	return err;
 }
