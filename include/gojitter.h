@@ -68,6 +68,11 @@ struct gj_host {
 	void (*write)(void *data, const char *text, size_t size_bytes);
 	/* One line without newline. */
 	void (*warn)(void *data, const char *line);
+	/*
+	 * Whether the host has source lines for the sample's own address: then it
+	 * shows inlined calls there that we do not know. NULL: not known.
+	 */
+	bool (*has_lines)(void *data);
 	/* How the host prints a record (format=perf follows it). */
 	unsigned int id_width; /* least columns of a pid and a tid; 0: 7 */
 	bool prints_file_off;  /* user addresses of a call chain as offsets in their file */

@@ -36,6 +36,14 @@ static int resolve(void *data, uint64_t ip, struct gj_mapping *mapping_out)
 	return 0;
 }
 
+static bool has_lines(void *data)
+{
+	struct run *run = data;
+	uint32_t line;
+
+	return perf_dlfilter_fns.srcline(run->ctx, &line) != NULL;
+}
+
 static void write_out(void *data, const char *text, size_t size_bytes)
 {
 	(void)data;
@@ -59,7 +67,8 @@ int start(void **data, void *ctx)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	struct gj_host host = {
-		.size = sizeof(host), .data = run, .resolve = resolve, .write = write_out, .warn = warn,
+		.size = sizeof(host), .data = run, .resolve = resolve, .write = write_out,
+		.warn = warn, .has_lines = has_lines,
 	};
 	struct gj_plugin_file file;
 	char **args;

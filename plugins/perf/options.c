@@ -29,6 +29,8 @@ static const struct option known[] = {
 	{ "ns", 0, false, "ns=on" },
 	{ "inline", 0, false, "inline=on" },
 	{ "no-inline", 0, false, "inline=off" },
+	{ "max-stack", 0, true, "max-stack=" },
+	{ "stop-bt", 0, true, "stop-bt=" },
 	/* These change the first line in ways only perf knows. */
 	{ "reltime", 0, false, "host-lines=on" },
 	{ "deltatime", 0, false, "host-lines=on" },

@@ -35,6 +35,7 @@ struct gj_location {
 	uint32_t classes;    /* for src/session */
 	uint64_t ip;
 	bool is_kernel;
+	bool is_core;        /* the kernel proper: no module, no BPF program */
 	bool is_go;
 	uint32_t frame_cnt;  /* at least 1; innermost first, the last one not inlined */
 	struct gj_frame *frames;

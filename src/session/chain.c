@@ -26,6 +26,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 	chain->hows[chain->cnt] = how;
 	chain->found[chain->cnt++] = location;
 	chain->has_go |= location->is_go;
+	chain->is_all_core &= location->is_core;
 }
 
 static struct gj_mapping resolve(const struct gj_chain *chain, uint64_t ip)
@@ -126,7 +127,7 @@ static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 	if (!gj_sample_reg(sample, GJ_X86_SP, &sp) || !gj_sample_reg(sample, GJ_X86_BP, &bp))
 		stack = (struct gj_window){ NULL, 0 };
 	chain->first_user = chain->cnt;
-	cnt = gj_fp_walk(stack, ip, sp, bp, chain->walked, GJ_MAX_CHAIN);
+	cnt = gj_fp_walk(stack, ip, sp, bp, chain->walked, chain->max - chain->cnt);
 	for (size_t i = 0; i < cnt; i++)
 		add_user(chain, chain->walked[i]);
 }
@@ -135,7 +136,7 @@ static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)
 {
 	bool in_kernel = sample->is_kernel, is_cookie = false;
 
-	for (uint64_t i = 0; i < sample->chain_cnt && i < GJ_MAX_CHAIN; i++) {
+	for (uint64_t i = 0; i < sample->chain_cnt && chain->cnt < chain->max; i++) {
 		uint64_t ip = sample->chain[i];
 
 		if (ip >= (uint64_t)PERF_CONTEXT_MAX) {
@@ -161,6 +162,7 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->cnt = 0;
 	chain->first_user = 0;
 	chain->has_go = false;
+	chain->is_all_core = true;
 	chain->is_cut = false;
 	chain->text = NULL;
 	gj_locations_trim(chain->locations);

@@ -343,7 +343,8 @@ static struct entry *make(struct gj_locations *locations, const struct key *key,
 		.dso = dso,
 		.file_off = key->file_off,
 		.is_return = key->is_return,
-		.location = { .ip = key->ip, .printed_ip = key->ip, .is_kernel = is_kernel },
+		.location = { .ip = key->ip, .printed_ip = key->ip,
+			      .is_kernel = is_kernel, .is_core = is_kernel && !dso },
 	};
 	if (locations->options->prints_file_off && mapping->dso && !is_kernel)
 		entry->location.printed_ip = mapping->file_off;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The key=value options of a run (perf script --dlarg). */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "session/session.h"
@@ -95,6 +96,17 @@ static void parse_perf_fields(struct gj_options *options, const char *list)
 	}
 }
 
+static int parse_max_stack(struct gj_options *options, const char *value, struct gj_diag *diag)
+{
+	char *end;
+	unsigned long cnt = strtoul(value, &end, 10);
+
+	if (end == value || *end || *value == '-')
+		return gj_diag_set(diag, -EINVAL, "max-stack=%s: a number of frames is wanted", value);
+	options->max_stack = cnt < GJ_MAX_CHAIN ? (unsigned int)cnt : GJ_MAX_CHAIN;
+	return 0;
+}
+
 static void set_field(struct gj_options *options, unsigned int field, unsigned int on)
 {
 	if (on)
@@ -164,13 +176,19 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 		parse_perf_fields(options, value);
 		return 0;
 	}
+	if (!strncmp(arg, "max-stack=", 10))
+		return parse_max_stack(options, value, diag);
+	if (!strncmp(arg, "stop-bt=", 8)) {
+		options->stop_bt = value;
+		return 0;
+	}
 	if (!strncmp(arg, "symfs=", 6)) {
 		options->symfs = value;
 		return 0;
 	}
 	if (!set_switch(options, arg, key_cnt, value))
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, fields=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
+				   "'%s' is no option; there are format=, fields=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
 				   arg);
 	return 0;
 }
@@ -181,6 +199,7 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 	*options = (struct gj_options){
 		.report = { .fields = GJ_FIELD_DEFAULT, .inlines = true, .chains = true },
 		.goid = true,
+		.max_stack = GJ_MAX_CHAIN,
 	};
 	for (int i = 0; i < arg_cnt; i++) {
 		int err = parse_one(options, args[i], diag);

@@ -21,7 +21,10 @@ struct gj_session {
 	struct gj_folded *folded;
 	struct gj_buf out;
 	struct gj_shared shared;
-	bool knows_width; /* the event names' column */
+	struct gj_report plain; /* for records without Go: no goroutine */
+	bool knows_width;    /* the event names' column */
+	bool asked_lines;    /* whether the host has lines of the kernel's source */
+	bool has_kernel_lines;
 	bool is_full;     /* out of memory, told once */
 	struct gj_chain chain; /* of the sample at hand */
 };
@@ -73,6 +76,9 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->chain.host = session->host;
 	session->chain.dsos = session->dsos;
 	session->chain.locations = session->locations;
+	session->chain.max = session->options.max_stack;
+	session->plain = session->options.report;
+	session->plain.fields &= ~(unsigned int)GJ_FIELD_GOID;
 	return session;
 }
 
@@ -145,8 +151,9 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 
 	if (err && err != -ENOENT)
 		session->host.warn(session->host.data, diag.text);
-	session->options.report.event_width = gj_perf_file_event_width(file);
-	session->knows_width = session->options.report.event_width > 0;
+	session->plain.event_width = gj_perf_file_event_width(file);
+	session->options.report.event_width = session->plain.event_width;
+	session->knows_width = session->plain.event_width > 0;
 	if (session->options.goid)
 		note_gaps(session, file);
 }
@@ -222,6 +229,22 @@ static enum gj_printer put_perf(struct gj_session *session, const struct gj_reco
 	return GJ_PRINTED;
 }
 
+/* @before: the size of the output in front of the record */
+static enum gj_printer end_record(struct gj_session *session, enum gj_printer printer,
+				  size_t before)
+{
+	if (session->out.failed) {
+		session->out.failed = false;
+		session->out.size_bytes = before;
+		complain_memory(session);
+		flush(session);
+		return GJ_HOST_PRINTS;
+	}
+	if (session->options.ordered || session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
+		flush(session);
+	return printer;
+}
+
 static enum gj_printer put(struct gj_session *session, const struct gj_record *record)
 {
 	enum gj_printer printer = GJ_PRINTED;
@@ -239,16 +262,38 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 			complain_memory(session);
 		break;
 	}
-	if (session->out.failed) {
-		session->out.failed = false;
-		session->out.size_bytes = before;
-		complain_memory(session);
+	return end_record(session, printer, before);
+}
+
+/*
+ * The kernel's idle loop and threads are most of a recording of a whole machine
+ * that is not busy. We print them faster than the host, and alike unless it
+ * knows the kernel's inlined calls.
+ */
+static bool prints_kernel(struct gj_session *session, const struct gj_sample *sample)
+{
+	const struct gj_host *host = &session->host;
+
+	if (!session->chain.is_all_core || session->options.stop_bt ||
+	    needs_host_line(session, sample) || !host->has_lines)
+		return false;
+	if (!session->asked_lines)
+		session->has_kernel_lines = host->has_lines(host->data);
+	session->asked_lines = true;
+	return !session->has_kernel_lines;
+}
+
+/* format=perf: a record without Go is printed as the host would. */
+static enum gj_printer put_other(struct gj_session *session, const struct gj_record *record)
+{
+	size_t before = session->out.size_bytes;
+
+	if (!prints_kernel(session, record->sample)) {
 		flush(session);
 		return GJ_HOST_PRINTS;
 	}
-	if (session->options.ordered || session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
-		flush(session);
-	return printer;
+	gj_report_perf(&session->plain, record, &session->out);
+	return end_record(session, GJ_PRINTED, before);
 }
 
 enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sample *sample)
@@ -267,18 +312,15 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 		flush(session);
 		return GJ_HOST_PRINTS;
 	}
-	/* Nothing of Go's in it: the host prints it as ever, in its place among ours. */
-	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF) {
-		flush(session);
-		return GJ_HOST_PRINTS;
-	}
+	record.location_cnt = chain->cnt;
+	record.leaf = chain->leaf;
+	record.complete = is_complete(chain);
+	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF)
+		return put_other(session, &record);
 	if (session->options.goid) {
 		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
 	}
-	record.location_cnt = chain->cnt;
-	record.leaf = chain->leaf;
-	record.complete = is_complete(chain);
 	return put(session, &record);
 }
 
@@ -292,7 +334,7 @@ void gj_session_shared(struct gj_session *session, const char *text, size_t size
 	gj_shared_merge(&session->shared, &session->options.report, session->chain.found,
 			session->chain.cnt, printed, &session->out, &event_width);
 	if (!session->knows_width) {
-		session->options.report.event_width = event_width;
+		session->options.report.event_width = session->plain.event_width = event_width;
 		session->knows_width = event_width > 0;
 	}
 	if (session->out.failed) {

@@ -32,7 +32,9 @@ struct gj_options {
 	bool host_lines;         /* the host prints every first line: its own options shape them */
 	bool ordered;            /* the host prints other records too: text must not wait */
 	unsigned int name_flags; /* GJ_NAME_* of short_names and readable */
-	const char *symfs; /* borrowed from the arguments */
+	unsigned int max_stack; /* frames of a call chain shown */
+	const char *stop_bt; /* frames where perf ends a chain; it prints what is not Go's then */
+	const char *symfs;   /* both borrowed from the arguments */
 };
 
 /* 0, or -EINVAL with @diag. */
@@ -124,6 +126,7 @@ struct gj_chain {
 	struct gj_host host;
 	struct gj_dsos *dsos;
 	struct gj_locations *locations;
+	size_t max;                                    /* entries of a recorded chain looked at */
 	const struct gj_sample *sample;                /* at hand */
 	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
 	enum gj_how hows[GJ_MAX_CHAIN];
@@ -131,7 +134,8 @@ struct gj_chain {
 	size_t first_user; /* index of the innermost user location */
 	const struct gj_location *leaf; /* of the sample's own address */
 	bool has_go;
-	bool is_cut; /* out of memory */
+	bool is_all_core; /* nothing but the kernel proper */
+	bool is_cut;      /* out of memory */
 	/* The file whose text the sample's addresses lie in, at address minus bias. */
 	const struct gj_dso *text;
 	uint64_t text_bias;
