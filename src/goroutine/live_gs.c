@@ -200,7 +200,7 @@ static bool settle(const struct gj_target *target, uint64_t va, struct gj_trail_
 /* Makes the next of @pointers part of @batch; false when it is full. */
 static bool plan_g(struct batch *batch, uint64_t va, size_t g_size)
 {
-	struct gj_memory_part *part = &batch->parts[batch->part_cnt - 1];
+	struct gj_memory_part *part = &batch->parts[batch->part_cnt ? batch->part_cnt - 1 : 0];
 	uint64_t end_va = batch->part_cnt ? part->va + part->size_bytes : 0;
 	bool is_near = batch->part_cnt && va >= part->va && va <= end_va + MAX_GAP_BYTES;
 	size_t more = g_size;
