@@ -201,6 +201,7 @@ static void goexec(void **state)
 struct run {
 	char path[32];
 	const char *args[2];
+	struct pw recording;
 	size_t written_bytes;
 };
 
@@ -252,6 +253,7 @@ static void use_session(void *data)
 		return;
 	}
 	run->written_bytes = 0;
+	gj_session_recording(session, run->recording.bytes, run->recording.size_bytes);
 	gj_session_early(session, &hit);
 	put_sample(session, &sample);
 	put_sample(session, &sample);
@@ -268,6 +270,7 @@ static void session(void **state)
 	int fd = mkstemp(run.path);
 
 	(void)state;
+	pw_example(&run.recording);
 	gw_write(&file, GW_1_20);
 	assert_int_equal(write(fd, file.bytes, sizeof(file.bytes)), sizeof(file.bytes));
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
