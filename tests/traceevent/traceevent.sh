@@ -126,6 +126,11 @@ done <<END
 1.27 exe exe
 END
 
+for version in 6.12; do
+	newer=$(cached tests/perf/perf.sh $version) || { tap_fail "has perf $version"; continue; }
+	tap_check "perf $version script" as_expected "$work/1.22-exe.data" "$work/1.22-exe" "$newer"
+done
+
 # What other hosts print, beside the stock fields of the same records.
 file=$work/1.22-pie
 number=63
