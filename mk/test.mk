@@ -124,6 +124,9 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += tests/debuginfo/matrix-full.sh
 BENCH_SCRIPTS += tests/debuginfo/measure.sh
 
+BENCH_SCRIPTS += \
+	tests/bench/sym.py
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \
@@ -138,6 +141,9 @@ TEST_PROGRAMS += \
 	probe/plan
 
 TEST_PROGRAMS += \
+
+TEST_PROGRAMS += \
+	bench/measure \
 	sym/agree
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
