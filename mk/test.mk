@@ -121,8 +121,10 @@ CHECK_SCRIPTS += \
 	tests/debuginfo/perf.sh \
 	tests/debuginfo/gdb.sh \
 	tests/debuginfo/bpftrace.sh
-LONG_SCRIPTS += tests/debuginfo/matrix-full.sh
-BENCH_SCRIPTS += tests/debuginfo/measure.sh
+LONG_SCRIPTS += \
+	tests/debuginfo/matrix-full.sh \
+	tests/debuginfo/perf-newest.sh
+BENCH_SCRIPTS += tests/debuginfo/measure.py
 
 BENCH_SCRIPTS += \
 	tests/bench/sym.py

@@ -43,8 +43,8 @@ static const char help[] =
 	"  -v, --verbose     say what was written\n"
 	"  -h, --help        this text\n"
 	"\n"
-	"A FILE with a GNU build id (Go 1.24 and later, external linking) is joined to its\n"
-	"debug file by every tool. One without is by its path: perf and gdb find what\n"
+	"A FILE with a GNU build id (Go 1.24 and later, or external linking) is joined to\n"
+	"its debug file by every tool. One without is by its path: perf and gdb find what\n"
 	"--install writes, bpftrace does with BCC_SYMFS=/usr/lib/debug in its environment.\n"
 	"Where nothing is installed: gdb -e FILE -s OUT.\n";
 
