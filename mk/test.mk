@@ -18,10 +18,6 @@ UNIT_TESTS += \
 	offsets
 
 UNIT_TESTS += \
-
-UNIT_TESTS += \
-
-UNIT_TESTS += \
 	fp \
 	goexec \
 	memory \
@@ -72,10 +68,6 @@ CHECK_SCRIPTS += \
 	tests/traceevent/traceevent.sh
 
 CHECK_SCRIPTS += \
-	tests/traceevent/plugin.sh \
-
-CHECK_SCRIPTS += \
-	tests/traceevent/traceevent.sh \
 	tests/fuzz/smoke.sh
 
 CHECK_SCRIPTS += \
