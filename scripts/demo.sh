@@ -22,7 +22,10 @@ clean()
 trap clean EXIT
 trap 'exit 130' INT TERM
 PATH=$O/bin:$O:$PATH
-export PATH
+# perf keeps a copy of every program it recorded, else below $HOME/.debug.
+printf '[buildid]\n\tdir = %s\n' "$work/debug" >"$work/perfconfig"
+PERF_CONFIG=$work/perfconfig
+export PATH PERF_CONFIG
 
 title() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 # Shows a command as it is typed, then runs it.
