@@ -4,7 +4,9 @@
 
 VERSION := 0.1.0
 O ?= build
-CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 CFLAGS ?= -O2 -g
 prefix ?= /usr/local
 
@@ -17,7 +19,7 @@ say_1 =
 say = $(say_$(V))
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-long bench test lint fuzz-smoke install clean help
+.PHONY: all deps demo-deps demo check check-long bench test lint fuzz-smoke install clean help
 .DEFAULT_GOAL := all
 
 include mk/config.mk
@@ -30,7 +32,7 @@ all: $(O)/gojitter $(O)/libgojitter.so $(PLUGINS)
 
 # Both of these start from nothing: they install what is missing, then build
 # in a second make, which sees the libraries that have just been installed.
-demo: deps
+demo: demo-deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)O=$(abspath $(O)) scripts/demo.sh
 
@@ -45,6 +47,9 @@ bench: deps
 
 deps:
 	$(Q)scripts/deps.sh
+
+demo-deps:
+	$(Q)scripts/deps.sh demo
 
 clean:
 	$(Q)rm -rf $(O)

@@ -1,16 +1,20 @@
 #!/bin/sh
 # Installs the Debian packages that building, running and testing need.
 #
-# As root it installs what is missing; otherwise it prints the one command that
-# does and fails. It changes nothing when all are there.
+#   scripts/deps.sh [demo]
+#
+# demo: only what building and the demonstration need. As root it installs what
+# is missing; otherwise it prints the one command that does and fails. It
+# changes nothing when all are there.
 set -eu
 
-packages='gcc g++ make libc6-dev pkg-config git
-libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev libiberty-dev libbpf-dev libcmocka-dev
-linux-perf golang-go bpftrace bpftool trace-cmd gdb binutils
-clang llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps'
+packages='gcc make libc6-dev pkg-config
+libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev linux-perf golang-go'
+[ "${1:-}" = demo ] || packages="$packages
+g++ git libiberty-dev libbpf-dev libcmocka-dev bpftrace bpftool trace-cmd gdb binutils
+clang lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"
 # For make check-long: Debian's kernel source is an .xz archive.
-packages="$packages xz-utils"
+[ "${1:-}" = demo ] || packages="$packages xz-utils"
 
 missing=
 for package in $packages; do
@@ -32,7 +36,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "packages are missing; run: sudo apt-get install --no-install-recommends$missing" >&2
 	exit 1
 fi
-echo "installing:$missing"
+echo "installing (this may take minutes):$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
