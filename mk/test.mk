@@ -62,7 +62,8 @@ CHECK_SCRIPTS += \
 
 CHECK_SCRIPTS += \
 	tests/record/record.sh \
-	tests/record/goid.sh
+	tests/record/goid.sh \
+	tests/record/others.sh
 
 CHECK_SCRIPTS += \
 	tests/traceevent/traceevent.sh
