@@ -64,6 +64,7 @@ enum {
 	DW_CFA_def_cfa = 0x0c,
 	DW_CFA_def_cfa_offset = 0x0e,
 	DW_CFA_offset_extended_sf = 0x11,
+	DW_CFA_def_cfa_offset_sf = 0x13,
 	DW_CFA_val_offset = 0x14,
 	DW_CFA_advance_loc = 0x40, /* with the delta in its low six bits */
 };

@@ -82,6 +82,16 @@ static void put_advance(struct gj_buf *frame, uint64_t delta)
 	}
 }
 
+/* Assembly that pops its frame before a jump has SP above the CFA for an instruction or two. */
+static void put_cfa_offset(struct gj_buf *frame, int64_t off_bytes)
+{
+	gj_put_u8(frame, off_bytes < 0 ? DW_CFA_def_cfa_offset_sf : DW_CFA_def_cfa_offset);
+	if (off_bytes < 0)
+		gj_put_sleb(frame, off_bytes / DATA_ALIGN);
+	else
+		gj_put_uleb(frame, (uint64_t)off_bytes);
+}
+
 static void put_func_record(struct gj_debug *debug, const struct machine *machine,
 			    const struct gj_gofunc *func, uint64_t end_va)
 {
@@ -103,14 +113,11 @@ static void put_func_record(struct gj_debug *debug, const struct machine *machin
 		gj_put_uleb(frame, machine->return_address);
 	}
 	while (gj_pciter_next(&iter, &row) == 1 && row.start_va < end_va) {
-		uint64_t delta_bytes = row.value > 0 ? (uint64_t)row.value : 0;
-
 		put_advance(frame, (row.start_va - va) / machine->code_align);
 		va = row.start_va;
-		gj_put_u8(frame, DW_CFA_def_cfa_offset);
-		gj_put_uleb(frame, delta_bytes + machine->entry_bytes);
+		put_cfa_offset(frame, row.value + (int64_t)machine->entry_bytes);
 		if (!machine->entry_bytes && !(func->flag & GJ_GOFUNC_TOPFRAME))
-			put_return_address(frame, machine, (int64_t)delta_bytes);
+			put_return_address(frame, machine, row.value > 0 ? row.value : 0);
 	}
 	end_record(frame, record);
 }

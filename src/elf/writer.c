@@ -282,6 +282,9 @@ static int put_segments(const struct writer *writer, const Elf64_Ehdr *ehdr, uin
 					   gj_image_path(writer->image));
 		if (phdr.p_type == PT_NOTE)
 			phdr.p_offset = note_off(writer, &phdr);
+		/* Readers go there for what it names; what is loaded they take from the sections. */
+		if (phdr.p_type == PT_DYNAMIC || phdr.p_type == PT_INTERP)
+			phdr.p_filesz = 0;
 		err = put_bytes(writer, ehdr->e_phoff + i * sizeof(phdr), &phdr, sizeof(phdr));
 	}
 	return err;

@@ -10,7 +10,8 @@ CHECK is one of
   symbols   nm: address, size and name of every function
   frames    llvm-symbolizer and addr2line on OUT, llvm-symbolizer on TWIN: every
             frame at each function's entry and at random addresses
-  gdb       the same in gdb: symbol, function, inlined calls and line
+  unwind    readelf: where .debug_frame says the caller is, at each instruction
+  gdb       in gdb: symbol, function, inlined calls and line, as for frames
 
 Differences that are known are evened out as in tests/sym/oracle.py, each under
 the name docs/pclntab.md or docs/debuginfo.md explains it by. Exit status 1 and
@@ -145,6 +146,47 @@ def in_function(ranges, address):
     return at >= 0 and address < ranges[at][1]
 
 
+def call_frames(path):
+    """{(start, end): [(address, CFA, return address)]} of .debug_frame, equal rows once."""
+    found, rows, columns, in_section = {}, None, [], False
+    # A debug file names no program interpreter; readelf ends with status 1 for any of them.
+    dump = subprocess.run(["readelf", "--debug-dump=frames-interp", path], check=False,
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          errors="surrogateescape").stdout
+    for line in dump.split("\n"):
+        words = line.split()
+        match = re.search(r" FDE .*pc=([0-9a-f]+)\.\.([0-9a-f]+)$", line)
+        if line.startswith("Contents of"):
+            in_section = "debug_frame" in line
+        elif match and in_section:
+            rows = found.setdefault((int(match.group(1), 16), int(match.group(2), 16)), [])
+        elif words[:1] == ["LOC"]:
+            columns = words
+        elif rows is not None and re.match("[0-9a-f]{16} ", line):
+            rule = (words[1], words[columns.index("ra")])
+            if not rows or rows[-1][1:] != rule:
+                rows.append((int(words[0], 16),) + rule)
+        elif not words:
+            rows = None
+    return found
+
+
+def check_unwind(stripped, out, twin):
+    ours, theirs = call_frames(out), call_frames(twin)
+    bad = [] if len(ours) > 500 else ["unwind: only %d functions" % len(ours)]
+    for (start, end), rows in ours.items():
+        wanted = theirs.get((start, end))
+        # first functions: that nothing called them Go's DWARF says in 1.15 only, the tables
+        # from 1.17 on
+        if wanted and "u" in (rows[0][2], wanted[0][2]):
+            rows = [row[:2] for row in rows]
+            wanted = [row[:2] for row in wanted]
+        if rows != wanted:
+            bad.append("unwind %x: %s, not %s" % (start, rows, wanted))
+    lost = [start for start, end in theirs if (start, end) not in ours]
+    return bad + ["unwind %x: not there" % start for start in lost]
+
+
 def gdb_answers(args, addresses):
     with tempfile.NamedTemporaryFile("w", suffix=".addresses") as asked:
         asked.writelines("%x\n" % a for a in addresses)
@@ -202,7 +244,7 @@ def check_gdb(stripped, out, twin):
 
 
 CHECKS = {"verify": check_verify, "symbols": check_symbols, "frames": check_frames,
-          "gdb": check_gdb}
+          "unwind": check_unwind, "gdb": check_gdb}
 
 
 def main():

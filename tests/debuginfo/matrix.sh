@@ -34,7 +34,7 @@ check() # VERSION PROGRAM VARIANT STRIPPED-VARIANT CHECK...
 	fi
 }
 
-all='verify symbols frames gdb'
+all='verify symbols frames unwind gdb'
 
 check_thoroughly()
 {
@@ -45,8 +45,8 @@ check_thoroughly()
 	check "$1" cgo cgo cgo+strip $all
 	check "$1" cgo cshared cshared+strip $all
 	# gdb is built for this machine only.
-	check "$1" rich arm64 arm64+nosym verify symbols frames
-	check "$1" rich arm64+pie arm64+pie+nosym verify symbols frames
+	check "$1" rich arm64 arm64+nosym verify symbols frames unwind
+	check "$1" rich arm64+pie arm64+pie+nosym verify symbols frames unwind
 }
 
 newest=$(tests/toolchains.sh --list | tail -n 1)
@@ -72,7 +72,7 @@ compare "$newest rich pie without section headers" "$work/nosections" "$twin" ve
 # A big program: every function of it, in memory that its debug file sets.
 if twin=$(tests/fixtures/gotool.sh compile 2>"$work/err"); then
 	strip -o "$work/compile" "$twin"
-	compare "built compile" "$work/compile" "$twin" verify symbols frames gdb
+	compare "built compile" "$work/compile" "$twin" $all
 	peak_within_bounds()
 	{
 		tests/debuginfo/peak.py "$O/gojitter" debuginfo "$work/compile" -o "$work/out" >"$work/peak"
