@@ -8,7 +8,7 @@ set -eu
 cd "$(dirname "$0")/.."
 O=${O:-build}
 work=$(mktemp -d)
-service= load= installed=
+service= load= installed= kernel_missing=
 clean()
 {
 	[ -z "$load" ] || kill "$load" 2>/dev/null || :
@@ -48,7 +48,16 @@ same_record() # ONE FILE
 		found { print; if (!NF) exit }' "$2"
 }
 
-[ "$(id -u)" -eq 0 ] || echo "gojitter: not root: goroutines are known only as far as snapshots show"
+if [ "$(id -u)" -ne 0 ]; then
+	level=$(cat /proc/sys/kernel/perf_event_paranoid)
+	# Where Debian's kernels start.
+	[ "$level" -le 2 ] || {
+		echo "gojitter: kernel.perf_event_paranoid is $level, perf is for root alone; become root, or sysctl kernel.perf_event_paranoid=2" >&2
+		exit 1
+	}
+	kernel_missing=': perf records those for root'
+	echo "gojitter: not root: no probe, so goroutines are known as far as snapshots show; as root there is more to see"
+fi
 
 title "A Go HTTP service, stripped (-s -w), under load"
 env GOFLAGS= GO111MODULE=off CGO_ENABLED=0 go build -ldflags '-s -w' -o "$work/service" scripts/demo/service.go
@@ -69,7 +78,9 @@ goid=$(awk 'BEGIN { RS = "" } /conn\)\.serve/ && /goid:[0-9]/ { match($0, /goid:
 	END { for (id in cnt) if (kernel[id] && cnt[id] > best) { best = cnt[id]; goid = id } print goid }' "$work/text")
 [ -n "$goid" ] || { echo "no goroutine was seen both in Go code and in a system call; the recording was too short" >&2; exit 1; }
 first_record "$work/text" "goid:$goid " 'main[.]countWords' 'conn[)][.]serve'
-first_record "$work/text" "goid:$goid " 'entry_SYSCALL_64|do_syscall_64' 'syscall[.]Syscall|syscall[.]read|syscall[.]write' 'conn[)][.]serve'
+first_record "$work/text" "goid:$goid " 'entry_SYSCALL_64|do_syscall_64' 'syscall[.]Syscall|syscall[.]read|syscall[.]write' 'conn[)][.]serve' >"$work/kernel"
+[ -s "$work/kernel" ] || echo "(no sample of it in the kernel$kernel_missing)" >"$work/kernel"
+cat "$work/kernel"
 printf '%s samples of %s are of goroutine %s\n' "$(grep -c "goid:$goid " "$work/text")" "$(grep -c ' goid:' "$work/text")" "$goid"
 
 title "What stock perf prints for the first of them"
@@ -79,11 +90,17 @@ first_record "$work/text" "goid:$goid " 'main[.]countWords' 'conn[)][.]serve' >"
 same_record "$work/one" "$work/stock"
 
 title "The same through stock perf report, with a debug file made from the binary's own tables"
-run gojitter debuginfo "$work/service" --install | tee "$work/debuginfo"
-installed=$(grep -oE '/usr/lib/debug/[^ ]*' "$work/debuginfo" | head -n 1 | sed 's/[.,;:]$//')
+if [ "$(id -u)" -eq 0 ]; then
+	run gojitter debuginfo "$work/service" --install | tee "$work/debuginfo"
+	installed=$(grep -oE '/usr/lib/debug/[^ ]*' "$work/debuginfo" | head -n 1 | sed 's/[.,;:]$//')
+else
+	# Another place where perf looks.
+	mkdir "$work/.debug"
+	run gojitter debuginfo "$work/service" -o "$work/.debug/service"
+fi
 echo "\$ perf report -i perf.data --no-children --stdio"
 perf report -i "$work/perf.data" --no-children --stdio -g none --percent-limit 2 2>/dev/null |
-	sed "/goexec_/,\$d" | grep -v "^$" | head -n 24
+	sed "/goexec_/,\$d" | grep -vE '^$|^# \(Tip' | head -n 24
 
 title "Folded, for flame graphs"
 echo "\$ perf script -i perf.data -s gojitter.so --dlarg format=folded --dlarg short=on"
