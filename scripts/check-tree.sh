@@ -2,17 +2,26 @@
 # Checks the rules of the tree: each directory under src/ includes only what
 # stands before it in the flow and only that directory's public header, every
 # header compiles alone, libelf stays in src/elf, every file names its licence.
+#
+#   scripts/check-tree.sh [TEST...]
+#
+# TESTs are the scripts that make check and its like run: each is there, once.
 set -eu
 
 cd "$(dirname "$0")/.."
 order='base sample elf demangle goroutine probe debuginfo stitch report session record cmd'
+# Whoever the tree belongs to; nothing would be checked without the list.
+files=$(git -c safe.directory='*' ls-files -co --exclude-standard) || {
+	echo "$0: git cannot list the files of this tree" >&2
+	exit 1
+}
 bad=0
 complain() { echo "$1" >&2; bad=1; }
 
 seen=
 for dir in $order; do
 	seen="$seen $dir"
-	for file in $(git ls-files -co --exclude-standard "src/$dir" | grep '\.[ch]$'); do
+	for file in $(echo "$files" | grep "^src/$dir/.*\.[ch]\$"); do
 		for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
 			part=${header%%/*}
 			case $header in
@@ -31,12 +40,19 @@ for dir in $order; do
 	done
 done
 
-for header in $(git ls-files -co --exclude-standard src include | grep '\.h$'); do
+for header in $(echo "$files" | grep -E '^(src|include)/.*\.h$'); do
 	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fsyntax-only -x c "$header" 2>/dev/null ||
 		complain "$header does not compile alone"
 done
 
-for file in $(git ls-files -co --exclude-standard | grep -E '\.(c|h|mk)$|^Makefile$'); do
+for file in $(echo "$files" | grep -E '\.(c|h|mk)$|^Makefile$'); do
 	head -n 1 "$file" | grep -q SPDX-License-Identifier || complain "$file names no licence"
+done
+
+for test; do
+	[ -x "$test" ] || complain "mk/test.mk: $test is no executable file"
+done
+for test in $(printf '%s\n' "$@" | sort | uniq -d); do
+	complain "mk/test.mk: $test is there twice"
 done
 exit $bad
