@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	if (wait4(pid, &status, 0, &usage) != pid || status) {
-		fprintf(stderr, "measure: %s: status 0x%x\n", argv[3], status);
+		fprintf(stderr, "measure: %s: status 0x%x\n", argv[3], (unsigned int)status);
 		return 1;
 	}
 	printf("%.0f %.0f %ld\n", now_us() - begin_us,
