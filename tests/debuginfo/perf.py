@@ -97,7 +97,7 @@ def main():
     out, twin = sys.argv[3:]
     bad, judged_cnt = judged(ours, out, twin)
     bad += ["%s, not %s" % (o, t) for o, t in zip(runs(ours), runs(theirs)) if different(o, t)]
-    if len(runs(ours)) != len(runs(theirs)) or len(ours) < 100 or judged_cnt < 20:
+    if len(runs(ours)) != len(runs(theirs)) or len(ours) < 50 or judged_cnt < 8:
         bad.append("%d and %d frames, %d addresses" % (len(ours), len(theirs), judged_cnt))
     for line in bad[:compare.SHOWN]:
         print(line)
