@@ -72,7 +72,10 @@ CHECK_SCRIPTS += \
 	tests/fuzz/smoke.sh
 
 CHECK_SCRIPTS += \
-	tests/sym/agree.sh
+	tests/sym/agree.sh \
+	tests/sym/demangle.sh \
+	tests/sym/gccgo.sh \
+	tests/sym/names.sh
 
 LONG_SCRIPTS :=
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+#include "base/limits.h"
 #include "cmd/cmd.h"
 #include "demangle/demangle.h"
 
@@ -22,82 +24,160 @@ static const char help[] =
 	"      --gccgo     decode gccgo's mangling\n"
 	"  -h, --help      this text\n";
 
-/*
- * Part of a symbol name. Type arguments hold blanks and more, so inside
- * brackets everything but the end of the line belongs to the name.
- */
+/* Text is handled in pieces of so many bytes at most; a longer line in several. */
+#define PIECE_BYTES (256u << 10)
+/* Brackets that nothing closes are searched that often in one piece, which is then no list of names. */
+#define MAX_UNCLOSED 64
+
+struct filter {
+	unsigned int flags;
+	unsigned int unclosed_cnt;
+	struct gj_buf name; /* the one being looked at, with its NUL */
+	struct gj_buf out;
+};
+
+/* Bytes of names outside of type arguments: letters, digits, all of UTF-8's, and these. */
 static bool in_name(char c)
 {
-	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80 || (c && strchr("_.%/$~*(){}:-", c));
+	return isalnum((unsigned char)c) || (unsigned char)c >= 0x80 ||
+	       (c && strchr("_.%/$~*(){}:-", c));
 }
 
-/* Bytes of the token at @text: balanced brackets with all they hold belong to it. */
-static size_t token_bytes(const char *text)
+/*
+ * Behind the brackets that open at @pos, whatever they hold: type arguments
+ * have blanks and more in them. NULL when they do not close in time.
+ */
+static const char *skip_brackets(struct filter *filter, const char *pos, const char *end)
 {
-	size_t cnt = 0, depth = 0, closed = 0;
+	size_t depth = 0;
 
-	for (; text[cnt] && text[cnt] != '\n'; cnt++) {
-		if (text[cnt] == '[' && (depth || (cnt && in_name(text[cnt - 1]))))
+	if (filter->unclosed_cnt >= MAX_UNCLOSED)
+		return NULL;
+	if (end - pos > GJ_MAX_NAME_BYTES)
+		end = pos + GJ_MAX_NAME_BYTES;
+	for (; pos < end && *pos && *pos != '\n'; pos++) {
+		if (*pos == '[')
 			depth++;
-		else if (text[cnt] == ']' && depth)
-			depth--;
-		else if (!depth && !in_name(text[cnt]))
-			break;
-		if (!depth)
-			closed = cnt + 1;
+		else if (*pos == ']' && --depth == 0)
+			return pos + 1;
 	}
-	return closed;
+	filter->unclosed_cnt++;
+	return NULL;
 }
 
-static void format_line(const char *line, unsigned int flags, struct gj_buf *out)
+/* Behind the word that begins at @begin; @begin itself when no word begins there. */
+static const char *skip_word(struct filter *filter, const char *begin, const char *end)
 {
-	while (*line) {
-		size_t cnt = token_bytes(line);
-		char *token;
+	const char *pos = begin, *behind;
 
-		if (!cnt) {
-			gj_buf_chr(out, *line++);
+	while (pos < end) {
+		if (in_name(*pos)) {
+			pos++;
 			continue;
 		}
-		token = strndup(line, cnt);
-		/* A Go name has a package and a dot; other words are left alone. */
-		if (token && memchr(token, '.', cnt))
-			gj_name_format(token, flags, out);
-		else
-			gj_buf_add(out, line, cnt);
-		free(token);
-		line += cnt;
+		behind = *pos == '[' && pos > begin ? skip_brackets(filter, pos, end) : NULL;
+		if (!behind)
+			break;
+		pos = behind;
 	}
+	return pos;
 }
 
-static int put(struct gj_buf *out)
+static void add_name(struct filter *filter, const char *text, size_t size_bytes)
 {
-	if (out->failed)
+	filter->name.size_bytes = 0;
+	gj_buf_add(&filter->name, text, size_bytes);
+	gj_buf_chr(&filter->name, '\0');
+	if (!filter->name.failed)
+		gj_name_format(filter->name.data, filter->flags, &filter->out);
+}
+
+/*
+ * Formats [pos, end), but begins no word at or behind @stop; returns how far
+ * it came. A Go name has a package and a dot; other words, and longer ones, are
+ * left alone.
+ */
+static const char *format_text(struct filter *filter, const char *pos, const char *stop,
+			       const char *end)
+{
+	filter->unclosed_cnt = 0;
+	while (pos < stop) {
+		const char *behind = skip_word(filter, pos, end);
+		size_t size_bytes = (size_t)(behind - pos);
+
+		if (size_bytes && size_bytes <= GJ_MAX_NAME_BYTES && memchr(pos, '.', size_bytes)) {
+			add_name(filter, pos, size_bytes);
+			pos = behind;
+			continue;
+		}
+		/* The byte that ended the word is none of a name's. */
+		behind += behind < end;
+		gj_buf_add(&filter->out, pos, (size_t)(behind - pos));
+		pos = behind;
+	}
+	return pos;
+}
+
+static int put(struct filter *filter)
+{
+	if (filter->out.failed || filter->name.failed)
 		return gj_cmd_fail("out of memory");
-	fwrite(out->data, 1, out->size_bytes, stdout);
-	out->size_bytes = 0;
+	fwrite(filter->out.data, 1, filter->out.size_bytes, stdout);
+	filter->out.size_bytes = 0;
+	if (fflush(stdout) || ferror(stdout))
+		return gj_cmd_fail("standard output: %s", strerror(errno));
 	return 0;
 }
 
-static int filter_input(unsigned int flags)
+/*
+ * How far a piece can be handled before more is read: to the end of its last
+ * line, or, in a line that fills it, to where a name may no longer be whole.
+ */
+static const char *find_stop(const char *begin, const char *end)
 {
-	struct gj_buf out = { 0 };
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t cnt;
+	const char *newline = memrchr(begin, '\n', (size_t)(end - begin));
+
+	if (newline)
+		return newline + 1;
+	return end - begin < PIECE_BYTES ? begin : end - 2 * GJ_MAX_NAME_BYTES;
+}
+
+/* Each line goes out as soon as it has come in whole. */
+static int filter_input(struct filter *filter)
+{
+	char *piece = malloc(PIECE_BYTES);
+	size_t have = 0;
 	int status = 0;
+	ssize_t got;
 
-	while (!status && (cnt = getline(&line, &cap, stdin)) > 0) {
-		/* A NUL ends what can be a name; the rest of such a line is passed on. */
-		size_t text_bytes = strlen(line);
+	if (!piece)
+		return gj_cmd_fail("out of memory");
+	while (!status && (got = read(STDIN_FILENO, piece + have, PIECE_BYTES - have)) > 0) {
+		const char *end = piece + have + got, *done;
 
-		format_line(line, flags, &out);
-		gj_buf_add(&out, line + text_bytes, (size_t)cnt - text_bytes);
-		status = put(&out);
+		done = format_text(filter, piece, find_stop(piece, end), end);
+		have = (size_t)(end - done);
+		memmove(piece, done, have);
+		status = put(filter);
 	}
-	free(line);
-	gj_buf_deinit(&out);
+	if (!status && got < 0)
+		status = gj_cmd_fail("standard input: %s", strerror(errno));
+	if (!status) {
+		format_text(filter, piece, piece + have, piece + have);
+		status = put(filter);
+	}
+	free(piece);
 	return status;
+}
+
+/* Each argument is one name, whatever it looks like. */
+static int format_arguments(struct filter *filter, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		gj_name_format(argv[i], filter->flags, &filter->out);
+		gj_buf_chr(&filter->out, '\n');
+	}
+	return put(filter);
 }
 
 enum { OPT_SHORT = 256, OPT_READABLE, OPT_GCCGO };
@@ -112,30 +192,23 @@ static const struct option options[] = {
 
 int gj_cmd_demangle(int argc, char **argv)
 {
-	struct gj_buf out = { 0 };
-	unsigned int flags = 0;
-	int c, status = 0;
+	struct filter filter = { 0 };
+	int c, status;
 
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
-		case OPT_SHORT: flags |= GJ_NAME_SHORT; break;
-		case OPT_READABLE: flags |= GJ_NAME_READABLE; break;
-		case OPT_GCCGO: flags |= GJ_NAME_GCCGO; break;
+		case OPT_SHORT: filter.flags |= GJ_NAME_SHORT; break;
+		case OPT_READABLE: filter.flags |= GJ_NAME_READABLE; break;
+		case OPT_GCCGO: filter.flags |= GJ_NAME_GCCGO; break;
 		case 'h': fputs(help, stdout); return 0;
 		default: fputs(help, stderr); return GJ_EXIT_USAGE;
 		}
 	}
-	/* Whoever reads the other end of the pipe sees each line at once. */
-	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (optind == argc)
-		status = filter_input(flags);
-	for (int i = optind; !status && i < argc; i++) {
-		gj_name_format(argv[i], flags, &out);
-		gj_buf_chr(&out, '\n');
-		status = put(&out);
-	}
-	gj_buf_deinit(&out);
-	if (!status && (fflush(stdout) || ferror(stdout)))
-		status = gj_cmd_fail("standard output: %s", strerror(errno));
+		status = filter_input(&filter);
+	else
+		status = format_arguments(&filter, argc - optind, argv + optind);
+	gj_buf_deinit(&filter.name);
+	gj_buf_deinit(&filter.out);
 	return status;
 }

@@ -198,7 +198,7 @@ static void write_piece(struct input *input, struct sym_query *query, uint64_t n
 		input->status = gj_cmd_fail("out of memory");
 	else if (status > 0)
 		input->status = status;
-	if (fflush(stdout) || status < 0)
+	if (fflush(stdout) || ferror(stdout) || status < 0)
 		input->is_stopped = true;
 	input->written_cnt++;
 	pthread_cond_broadcast(&input->written);

@@ -78,11 +78,27 @@ static const struct word words[] = {
 	{ ".deferwrap", true, "{defer#" },
 	{ "-range", true, "{range#" },
 	{ "-fm", false, "{method-value}" },
+	{ ".glob.", false, ".{package-var}" }, /* a closure in a variable's initial value */
 };
 
 static bool ends_piece(char c)
 {
 	return !c || c == '.' || c == '-' || c == '[';
+}
+
+/* A closure inside a closure is numbered without a word: main.main.func1.2. */
+static size_t add_nested(const char *pos, const char *end, struct gj_buf *buf)
+{
+	size_t cnt = 1;
+
+	while (*pos == '.' && pos + cnt < end && isdigit((unsigned char)pos[cnt]))
+		cnt++;
+	if (cnt == 1 || (pos + cnt < end && !ends_piece(pos[cnt])))
+		return 0;
+	gj_buf_str(buf, "{closure#");
+	gj_buf_add(buf, pos + 1, cnt - 1);
+	gj_buf_chr(buf, '}');
+	return cnt;
 }
 
 /* The suffix in words; returns the bytes of @pos it used, 0 when there is none. */
@@ -187,7 +203,7 @@ static void format_gccgo(const char *pos, const char *end, struct gj_buf *buf)
 
 static void format(const char *name, const char *end, unsigned int flags, struct gj_buf *buf)
 {
-	const char *pos = name, *plain = name;
+	const char *pos = name, *plain = name, *word_end = NULL;
 
 	while (pos < end) {
 		int byte = *pos == '%' && end - pos >= 3 ? escaped_byte(pos) : -1;
@@ -206,7 +222,10 @@ static void format(const char *name, const char *end, unsigned int flags, struct
 			gj_buf_str(buf, "[...]");
 			used = (size_t)(skip_brackets(pos, end) - pos);
 		} else if (flags & GJ_NAME_READABLE) {
-			used = add_word(pos, end, buf);
+			used = pos == word_end ? add_nested(pos, end, buf) : 0;
+			if (!used)
+				used = add_word(pos, end, buf);
+			word_end = used ? pos + used : NULL;
 			if (!used)
 				used = add_cgo(pos, end, buf);
 		}

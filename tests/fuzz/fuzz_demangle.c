@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Fuzz target: any line through the filter of gojitter demangle. Input: u8
- * flags of gj_name_format, then the line up to a NUL or the end. The filter is
+ * Fuzz target: any text through the filter of gojitter demangle. Input: u8
+ * flags of gj_name_format, then the text. The filter is
  * part of the command, not of the library, so its source is compiled in.
  */
 #include "cmd/demangle.c"
@@ -16,21 +16,22 @@ int gj_cmd_fail(const char *fmt, ...)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 {
-	struct gj_buf out = { 0 };
-	char *line;
+	const char *text = (const char *)data + 1, *end = (const char *)data + size_bytes, *done;
+	struct filter filter = { 0 };
 
 	if (!size_bytes)
 		return 0;
-	line = strndup((const char *)data + 1, size_bytes - 1);
-	if (!line)
-		return 0;
-	format_line(line, data[0], &out);
+	filter.flags = data[0];
+	/* As the filter does: up to the last newline, then the rest. */
+	done = format_text(&filter, text, find_stop(text, end), end);
+	format_text(&filter, done, end, end);
 	/* Text without a dot holds no Go name: it comes out as it went in. */
-	if (!strchr(line, '.') &&
-	    (out.size_bytes != strlen(line) || (*line && memcmp(out.data, line, out.size_bytes))))
+	if (!memchr(text, '.', size_bytes - 1) &&
+	    (filter.out.size_bytes != size_bytes - 1 ||
+	     (size_bytes > 1 && memcmp(filter.out.data, text, size_bytes - 1))))
 		abort();
-	gj_buf_deinit(&out);
-	free(line);
+	gj_buf_deinit(&filter.name);
+	gj_buf_deinit(&filter.out);
 	return 0;
 }
 

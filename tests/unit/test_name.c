@@ -68,7 +68,11 @@ static const struct name names[] = {
 
 	/* Closures and wrappers in words. */
 	{ "main.main.func1", "main.main{closure#1}", READABLE },
-	{ "main.main.func12.3", "main.main{closure#12}.3", READABLE },
+	{ "main.main.func12.3", "main.main{closure#12}{closure#3}", READABLE },
+	{ "main.main.func1.2.3", "main.main{closure#1}{closure#2}{closure#3}", READABLE },
+	{ "main.main.func3.deferwrap1", "main.main{closure#3}{defer#1}", READABLE },
+	{ "main.glob..func1", "main.{package-var}{closure#1}", READABLE },
+	{ "main.init.0", "main.init.0", READABLE },
 	{ "main.main.func1.func2", "main.main{closure#1}{closure#2}", READABLE },
 	{ "main.main.gowrap1", "main.main{go#1}", READABLE },
 	{ "main.main.deferwrap2", "main.main{defer#2}", READABLE },
