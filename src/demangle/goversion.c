@@ -7,8 +7,9 @@
  *   flags & 2 (1.18 and later): at 32 varint length and bytes of the version
  *   else: at 16 the address of a string header {pointer, length}
  *
- * Some builds drop it. Then the string runtime.buildVersion, then "go1.N" in
- * read-only data, then what the table layouts alone tell.
+ * Some builds drop it. Then the string runtime.buildVersion, then what the
+ * compiler says of itself in DWARF, then "go1.N.M" in read-only data, then what
+ * the table layouts alone tell.
  */
 #include <ctype.h>
 #include <elf.h>
@@ -109,6 +110,41 @@ static bool take_symbol(struct gj_gotab *gotab)
 	return take_version(&gotab->info, go_string(gotab->image, symbol.va), "symbol");
 }
 
+#define PRODUCER "Go cmd/compile "
+#define PRODUCER_BYTES (sizeof(PRODUCER) - 1)
+#define DWARF_HEAD_BYTES 65536
+
+/*
+ * The first compilation unit begins with the compiler's name as a string in
+ * place: "Go cmd/compile go1.27.4; regabi" (Go src/cmd/internal/dwarf, DW_AT_producer).
+ */
+static bool take_dwarf(struct gj_gotab *gotab)
+{
+	static const char *const names[] = { ".debug_info", ".zdebug_info" };
+	struct gj_section section;
+	uint8_t *head, *found;
+	bool is_taken = false;
+	ssize_t cnt = -1;
+
+	head = malloc(DWARF_HEAD_BYTES);
+	for (size_t i = 0; head && cnt < 0 && i < sizeof(names) / sizeof(names[0]); i++)
+		if (!gj_image_find_section(gotab->image, names[i], &section))
+			cnt = gj_image_section_head(gotab->image, &section, head,
+						    DWARF_HEAD_BYTES);
+	found = cnt > 0 ? memmem(head, (size_t)cnt, PRODUCER, PRODUCER_BYTES) : NULL;
+	if (found) {
+		struct gj_window text = { found + PRODUCER_BYTES,
+					  (size_t)(head + cnt - found) - PRODUCER_BYTES };
+
+		for (size_t i = 0; i < text.size_bytes; i++)
+			if (!text.base[i] || text.base[i] == ';')
+				text.size_bytes = i;
+		is_taken = take_version(&gotab->info, text, "dwarf");
+	}
+	free(head);
+	return is_taken;
+}
+
 static bool is_version_char(uint8_t c)
 {
 	return isdigit(c) || c == '.';
@@ -189,6 +225,7 @@ static void infer_from_layout(struct gj_gotab *gotab)
 
 void gj_gotab_find_version(struct gj_gotab *gotab)
 {
-	if (!take_buildinfo(gotab) && !take_symbol(gotab) && !take_rodata(gotab))
+	if (!take_buildinfo(gotab) && !take_symbol(gotab) && !take_dwarf(gotab) &&
+	    !take_rodata(gotab))
 		infer_from_layout(gotab);
 }

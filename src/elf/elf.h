@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/cursor.h"
 #include "base/err.h"
@@ -88,6 +89,14 @@ int gj_image_find_section(const struct gj_image *image, const char *name,
 /* Section number @index, -ENOENT past the last one. */
 int gj_image_section(const struct gj_image *image, unsigned int index,
 		     struct gj_section *section_out);
+
+/*
+ * The first @size_bytes of a section's contents, decompressed where they are
+ * compressed with zlib (SHF_COMPRESSED, or .zdebug_* before Go 1.19). Returns
+ * how many there are, or -EBADMSG, -EOPNOTSUPP for another compression, -ENOMEM.
+ */
+ssize_t gj_image_section_head(const struct gj_image *image, const struct gj_section *section,
+			      void *to, size_t size_bytes);
 
 /* Looks through .symtab, then .dynsym; linear. -ENOENT when there is none. */
 int gj_image_find_symbol(const struct gj_image *image, const char *name,

@@ -6,6 +6,7 @@
 #include "elf/image.h"
 
 #include <errno.h>
+#include <zlib.h>
 
 #include "base/limits.h"
 
@@ -78,4 +79,50 @@ struct gj_window gj_image_section_bytes(const struct gj_image *image,
 	if (section->type == SHT_NOBITS)
 		return (struct gj_window){ NULL, 0 };
 	return gj_window_slice(image->bytes, section->file_off, section->size_bytes);
+}
+
+/* The first bytes that a zlib stream holds. */
+static ssize_t inflate_head(struct gj_window packed, void *to, size_t size_bytes)
+{
+	z_stream stream = { 0 };
+	int got;
+
+	if (inflateInit(&stream) != Z_OK)
+		return -ENOMEM;
+	/* zlib counts in 32 bits; more input than output never helps. */
+	packed = gj_window_slice(packed, 0, UINT32_MAX);
+	stream.next_in = (Bytef *)(uintptr_t)packed.base;
+	stream.avail_in = (uInt)packed.size_bytes;
+	stream.next_out = to;
+	stream.avail_out = (uInt)size_bytes;
+	got = inflate(&stream, Z_SYNC_FLUSH);
+	inflateEnd(&stream);
+	return got == Z_OK || got == Z_STREAM_END ? (ssize_t)(size_bytes - stream.avail_out) :
+						   -EBADMSG;
+}
+
+ssize_t gj_image_section_head(const struct gj_image *image, const struct gj_section *section,
+			      void *to, size_t size_bytes)
+{
+	struct gj_window bytes = gj_image_section_bytes(image, section);
+	Elf64_Chdr chdr;
+
+	if (size_bytes > UINT32_MAX)
+		size_bytes = UINT32_MAX;
+	if (section->flags & SHF_COMPRESSED) {
+		if (!gj_window_read(bytes, 0, &chdr, sizeof(chdr)))
+			return -EBADMSG;
+		if (chdr.ch_type != ELFCOMPRESS_ZLIB)
+			return -EOPNOTSUPP;
+		return inflate_head(gj_window_slice(bytes, sizeof(chdr), UINT64_MAX), to,
+				    size_bytes);
+	}
+	/* The older form: "ZLIB", the size in eight bytes, the stream. */
+	if (!strncmp(section->name, ".zdebug", 7) && gj_window_holds(bytes, 0, 12) &&
+	    !memcmp(bytes.base, "ZLIB", 4))
+		return inflate_head(gj_window_slice(bytes, 12, UINT64_MAX), to, size_bytes);
+	bytes = gj_window_slice(bytes, 0, size_bytes);
+	if (bytes.size_bytes)
+		memcpy(to, bytes.base, bytes.size_bytes);
+	return (ssize_t)bytes.size_bytes;
 }

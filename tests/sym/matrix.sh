@@ -119,11 +119,23 @@ check_without() # VERSION
 		says "$work/nobuildinfo" version_source symbol
 	tap_check "$1 without .go.buildinfo: go_version" \
 		says "$work/nobuildinfo" go_version "$(go_version "$twin")"
+	objcopy --strip-symbol runtime.buildVersion "$work/nobuildinfo" "$work/nosymbol"
+	tap_check "$1 without that symbol: version from DWARF" \
+		says "$work/nosymbol" version_source dwarf
+	tap_check "$1 without that symbol: go_version" \
+		says "$work/nosymbol" go_version "$(go_version "$twin")"
 	strip "$work/nobuildinfo"
 	tap_check "$1 stripped without .go.buildinfo: version from .rodata" \
 		says "$work/nobuildinfo" version_source rodata
 	tap_check "$1 stripped without .go.buildinfo: go_version" \
 		says "$work/nobuildinfo" go_version "$(go_version "$twin")"
+	LC_ALL=C sed "s/go1\.$(go_minor "$twin")/no1.00/g" "$work/nobuildinfo" >"$work/noversion"
+	tap_check "$1 with no word of its version: from the layout of its tables" \
+		says "$work/noversion" version_source layout
+	tap_check "$1 with no word of its version: go_version" \
+		says "$work/noversion" go_version unknown
+	tap_check "$1 with no word of its version: twin" \
+		"$oracle" "$work/noversion" twin --twin "$twin"
 	for variant in exe pie pie+ext; do
 		twin=$($build "$1" rich $variant) || return
 		llvm-objcopy --strip-sections "$twin" "$work/nosections"
@@ -134,6 +146,7 @@ check_without() # VERSION
 	done
 }
 
+go_minor() { go_version "$1" | sed 's/^go1\.\([0-9]*\).*/\1/'; }
 go_version() { "$goroot/bin/go" version "$1" | sed 's/.*: //'; }
 
 for version in "$oldest" 1.19 1.22 "$newest"; do
