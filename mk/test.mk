@@ -95,7 +95,8 @@ LONG_SCRIPTS += \
 
 # The perf plugin.
 CHECK_SCRIPTS += \
-	tests/perf/plugin.sh
+	tests/perf/plugin.sh \
+	tests/perf/plugin-formats.sh
 
 LONG_SCRIPTS += \
 	tests/perf/plugin-long.sh

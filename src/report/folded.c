@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * format=folded: "comm;root;...;leaf count", the form of FlameGraph's
- * stackcollapse-perf.pl. Equal stacks are counted in a balanced tree of the C
- * library's and written in order when the run ends.
+ * stackcollapse-perf.pl: no blanks in the command's name, a function without a
+ * name is its file's in brackets, and with annotate=on _[k] marks the kernel's
+ * functions and _[i] inlined ones. Equal stacks are counted in a balanced tree
+ * of the C library's and written in order when the run ends.
  */
 #include <errno.h>
 #include <search.h>
@@ -41,10 +43,24 @@ void gj_folded_free(struct gj_folded *folded)
 }
 
 /* ';' parts frames and a newline parts stacks: neither may stand in a name. */
-static void add_name(struct gj_buf *line, const char *name)
+static void add_name(struct gj_buf *line, const char *name, char blank)
 {
 	for (; *name; name++)
-		gj_buf_chr(line, *name == ';' ? ':' : *name == '\n' ? ' ' : *name);
+		gj_buf_chr(line, *name == ';' ? ':' : *name == '\n' ? ' ' :
+						      *name == ' '  ? blank : *name);
+}
+
+static void add_unknown(struct gj_buf *line, const char *dso)
+{
+	const char *slash = dso ? strrchr(dso, '/') : NULL;
+
+	if (!dso) {
+		gj_buf_str(line, "[unknown]");
+		return;
+	}
+	gj_buf_str(line, dso[0] == '[' ? "" : "[");
+	add_name(line, slash ? slash + 1 : dso, ' ');
+	gj_buf_str(line, dso[0] == '[' ? "" : "]");
 }
 
 static void add_location(const struct gj_report *report, const struct gj_location *location,
@@ -56,9 +72,12 @@ static void add_location(const struct gj_report *report, const struct gj_locatio
 		if (frame->inlined && !report->inlines)
 			continue;
 		gj_buf_chr(line, ';');
-		add_name(line, frame->name ? frame->name : "[unknown]");
-		if (report->annotate_kernel && location->is_kernel)
-			gj_buf_str(line, "_[k]");
+		if (frame->name)
+			add_name(line, frame->name, ' ');
+		else
+			add_unknown(line, location->dso);
+		if (report->annotate && (location->is_kernel || frame->inlined))
+			gj_buf_str(line, location->is_kernel ? "_[k]" : "_[i]");
 	}
 }
 
@@ -71,7 +90,7 @@ int gj_folded_add(struct gj_folded *folded, const struct gj_report *report,
 	/* The counter's place comes first, so that the buffer is a struct stack to compare. */
 	line->size_bytes = 0;
 	gj_buf_add(line, &(uint64_t){ 0 }, sizeof(uint64_t));
-	add_name(line, record->sample->comm ? record->sample->comm : "[unknown]");
+	add_name(line, record->sample->comm ? record->sample->comm : "[unknown]", '_');
 	if (report->fields & GJ_FIELD_GOID && record->goid.state == GJ_GOID_KNOWN)
 		gj_buf_fmt(line, ";goroutine %llu", (unsigned long long)record->goid.goid);
 	for (size_t i = record->location_cnt; i-- > 0;)

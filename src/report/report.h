@@ -69,7 +69,7 @@ struct gj_report {
 	bool inlines;
 	bool chains;              /* format=perf: call chains, else each sample's own address only */
 	bool nanoseconds;
-	bool annotate_kernel;     /* folded: _[k] behind kernel functions */
+	bool annotate;            /* folded: _[k] behind kernel functions, _[i] behind inlined ones */
 	unsigned int event_width; /* perf pads event names to the longest one */
 	unsigned int id_width;    /* least columns of a pid and a tid */
 };

@@ -129,7 +129,7 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 		{ "readable", &options->readable },
 		{ "chain", &options->report.chains },
 		{ "ns", &options->report.nanoseconds },
-		{ "annotate", &options->report.annotate_kernel },
+		{ "annotate", &options->report.annotate },
 		{ "show-probe", &options->show_probe },
 		{ "host-lines", &options->host_lines },
 		{ "ordered", &options->ordered },
@@ -150,8 +150,10 @@ static bool set_switch(struct gj_options *options, const char *key, size_t cnt,
 	if (!is_on || !choose(switches, value, strlen(value), &on))
 		return false;
 	*is_on = on;
-	if (is_on == &options->goid)
+	if (is_on == &options->goid) {
 		set_field(options, GJ_FIELD_GOID, on);
+		options->chose_goid = true;
+	}
 	if (is_on == &options->lines)
 		set_field(options, GJ_FIELD_SRCLINE, on);
 	return true;
@@ -178,6 +180,10 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 	}
 	if (!strncmp(arg, "max-stack=", 10))
 		return parse_max_stack(options, value, diag);
+	if (!strncmp(arg, "event=", 6)) {
+		options->event = value;
+		return 0;
+	}
 	if (!strncmp(arg, "stop-bt=", 8)) {
 		options->stop_bt = value;
 		return 0;
@@ -188,7 +194,7 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 	}
 	if (!set_switch(options, arg, key_cnt, value))
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, fields=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
+				   "'%s' is no option; there are format=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
 				   arg);
 	return 0;
 }
@@ -207,6 +213,9 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		if (err)
 			return err;
 	}
+	/* A graph of thousands of goroutines shows nothing: there they must be asked for. */
+	if (options->format == GJ_FORMAT_FOLDED && !options->chose_goid)
+		set_field(options, GJ_FIELD_GOID, 0);
 	options->name_flags = (options->short_names ? GJ_NAME_SHORT : 0) |
 			      (options->readable ? GJ_NAME_READABLE : 0);
 	return 0;

@@ -25,7 +25,9 @@ struct gj_session {
 	bool knows_width;    /* the event names' column */
 	bool asked_lines;    /* whether the host has lines of the kernel's source */
 	bool has_kernel_lines;
-	bool is_full;     /* out of memory, told once */
+	bool is_full;        /* out of memory, told once */
+	char *folded_event;  /* the event whose stacks are counted; owned */
+	bool told_event;
 	struct gj_chain chain; /* of the sample at hand */
 };
 
@@ -91,6 +93,7 @@ void gj_session_end(struct gj_session *session)
 	flush(session);
 	if (session->dsos)
 		gj_dsos_sum_up(session->dsos);
+	free(session->folded_event);
 	gj_shared_deinit(&session->shared);
 	gj_folded_free(session->folded);
 	gj_ghistory_free(session->history);
@@ -266,6 +269,38 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 }
 
 /*
+ * Counts of different events do not add up: without event= the first one seen
+ * is folded, as FlameGraph's stackcollapse-perf.pl does it.
+ */
+static bool is_counted(struct gj_session *session, const char *event)
+{
+	struct gj_diag line = { 0 };
+
+	if (session->options.format != GJ_FORMAT_FOLDED || session->options.event)
+		return true;
+	if (!session->folded_event)
+		session->folded_event = strdup(event);
+	if (!session->folded_event || !strcmp(session->folded_event, event))
+		return true;
+	gj_diag_set(&line, -EINVAL, "counting %s only; event=%s counts the other",
+		    session->folded_event, event);
+	if (!session->told_event)
+		session->host.warn(session->host.data, line.text);
+	session->told_event = true;
+	return false;
+}
+
+/* False for a record of an event that is not wanted. */
+static bool is_wanted(struct gj_session *session, const struct gj_sample *sample)
+{
+	const char *event = sample->event ? sample->event : "";
+
+	if (session->options.event && strcmp(session->options.event, event))
+		return false;
+	return is_counted(session, event);
+}
+
+/*
  * The kernel's idle loop and threads are most of a recording of a whole machine
  * that is not busy. We print them faster than the host, and alike unless it
  * knows the kernel's inlined calls.
@@ -307,6 +342,8 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 		.goid = { .state = GJ_GOID_UNKNOWN, .reason = "off" },
 	};
 
+	if (!is_wanted(session, sample))
+		return GJ_PRINTED;
 	if (gj_chain_find(chain, sample)) {
 		complain_memory(session);
 		flush(session);

@@ -28,13 +28,15 @@ struct gj_options {
 	enum gj_format format;
 	struct gj_report report;
 	bool goid, lines, short_names, readable, show_probe;
+	bool chose_goid;         /* goid= was given */
 	bool prints_file_off;    /* of gj_host */
 	bool host_lines;         /* the host prints every first line: its own options shape them */
 	bool ordered;            /* the host prints other records too: text must not wait */
 	unsigned int name_flags; /* GJ_NAME_* of short_names and readable */
 	unsigned int max_stack; /* frames of a call chain shown */
 	const char *stop_bt; /* frames where perf ends a chain; it prints what is not Go's then */
-	const char *symfs;   /* both borrowed from the arguments */
+	const char *event;   /* the only one shown; NULL: all, in folded stacks the first seen */
+	const char *symfs;   /* these three borrowed from the arguments */
 };
 
 /* 0, or -EINVAL with @diag. */

@@ -17,6 +17,11 @@ work=$(mktemp -d)
 armed=
 trap 'disarm; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
+# perf keeps copies of what it records, and takes symbols from there (~/.debug).
+GJ_CACHE=${GJ_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gojitter}
+HOME=$work/home
+export GJ_CACHE HOME
+mkdir "$HOME"
 sampler='cpu-clock/freq=997,name=cpu-clock/'
 
 perf_of() { tests/perf/perf.sh "$1" 2>"$work/perf.err" || { cat "$work/perf.err" >&2; return 1; }; }
@@ -34,7 +39,7 @@ record()
 {
 	file=$1
 	shift
-	timeout 60 "$recorder" record -q -k CLOCK_MONOTONIC -m 4M -o "$file" "$@" >"$work/record.log" 2>&1 || {
+	timeout 60 "$recorder" record -q -N -k CLOCK_MONOTONIC -m 4M -o "$file" "$@" >"$work/record.log" 2>&1 || {
 		tap_fail "record $(basename "$file")" "$(cat "$work/record.log")"
 		return 1
 	}
