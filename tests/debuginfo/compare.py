@@ -14,7 +14,7 @@ CHECK is one of
   gdb       in gdb: symbol, function, inlined calls and line, as for frames
 
 Differences that are known are evened out as in tests/sym/oracle.py, each under
-the name docs/pclntab.md or docs/debuginfo.md explains it by. Exit status 1 and
+the name docs/symbols.md or docs/debuginfo.md explains it by. Exit status 1 and
 the first differing addresses when anything else differs.
 """
 import bisect

@@ -15,7 +15,7 @@ CHECK is one of
 
 The twin is an unstripped build with the same text; where it is given, Go's
 tools and llvm-symbolizer are asked about it. Known differences are evened out
-below, each under the name docs/pclntab.md explains it by. Exit status 1 and
+below, each under the name docs/symbols.md explains it by. Exit status 1 and
 the first differing addresses when anything else differs.
 """
 import bisect
