@@ -75,7 +75,8 @@ CHECK_SCRIPTS += \
 	tests/sym/agree.sh \
 	tests/sym/demangle.sh \
 	tests/sym/gccgo.sh \
-	tests/sym/names.sh
+	tests/sym/names.sh \
+	tests/sym/npm.sh
 
 LONG_SCRIPTS :=
 

@@ -289,7 +289,7 @@ def check_info(binary, oracle, rows):
         "functions": str(len(rows)),
         "pie": "yes" if any("DYN" in line for line in run(["readelf", "-h", binary])) else "no",
         "build_id": build_id.group(1) if build_id else "none",
-        "go_build_id": run([go_tool("buildid"), binary])[0],
+        "go_build_id": run([go_tool("buildid"), binary])[0] or "none",
         "cgo": "yes" if any(name == "crosscall2" for _, _, name, _ in rows) else "no",
     }
     version = run([newest_go(), "version", binary])
