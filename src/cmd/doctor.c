@@ -88,11 +88,22 @@ static int check_perf(void)
 		       found ? line : "there is none on PATH; install linux-perf, or name it with PERF=PATH");
 }
 
-/* Numbers of /proc/sys/kernel/perf_event_paranoid; above 1 other users' code needs privileges. */
+/*
+ * Numbers of /proc/sys/kernel/perf_event_paranoid: above 1 the kernel and other users' code
+ * need privileges; above 2, where Debian's kernels start, everything does.
+ */
+static const char *paranoid_means(int level)
+{
+	if (level < 2 || !geteuid())
+		return "";
+	return level > 2 ? "; become root, or sysctl kernel.perf_event_paranoid=2, to record at all" :
+			   "; become root to record the kernel and other users";
+}
+
 static int check_paranoid(void)
 {
 	FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
-	char detail[96];
+	char detail[128];
 	int level = 0, known;
 
 	known = file && fscanf(file, "%d", &level) == 1;
@@ -101,7 +112,7 @@ static int check_paranoid(void)
 	if (!known)
 		return finding(1, "perf events", "this kernel has none");
 	snprintf(detail, sizeof(detail), "kernel.perf_event_paranoid is %d%s", level,
-		 level > 1 && geteuid() ? "; become root to record the kernel and other users" : "");
+		 paranoid_means(level));
 	return finding(level > 1 && geteuid(), "perf events", detail);
 }
 
