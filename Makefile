@@ -9,6 +9,10 @@ CC := gcc
 endif
 CFLAGS ?= -O2 -g
 prefix ?= /usr/local
+# Some CI has none; go and the tests keep their caches below it.
+ifndef HOME
+export HOME := $(shell getent passwd "$$(id -u)" | cut -d: -f6)
+endif
 
 V ?= 0
 Q_0 := @
