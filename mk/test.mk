@@ -73,8 +73,10 @@ CHECK_SCRIPTS += \
 
 CHECK_SCRIPTS += \
 	tests/sym/agree.sh \
+	tests/sym/bad.sh \
 	tests/sym/demangle.sh \
 	tests/sym/gccgo.sh \
+	tests/sym/many.sh \
 	tests/sym/names.sh \
 	tests/sym/npm.sh
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* The gojitter command: picks the subcommand, answers --help and --version. */
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/cmd.h"
 
@@ -66,8 +68,25 @@ static void print_help(FILE *to)
 	fputs("\n'gojitter COMMAND --help' tells the options of one command.\n", to);
 }
 
+/*
+ * Binaries are mapped, not read. One that is cut short in place, or whose disk
+ * fails, is noticed in the middle of anything; all that is left is to say so.
+ */
+static void on_bus_error(int signal)
+{
+	static const char text[] =
+		"gojitter: a file was cut short or could not be read while it was in use; try again\n";
+
+	ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+	(void)signal;
+	(void)written; /* there is nobody else to tell */
+	_exit(GJ_EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
+	signal(SIGBUS, on_bus_error);
 	if (argc < 2) {
 		print_help(stderr);
 		return GJ_EXIT_USAGE;

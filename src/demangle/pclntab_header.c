@@ -90,7 +90,8 @@ static bool may_be_go(const struct gj_image *image)
 					     ".noptrbss", ".gosymtab" };
 	struct gj_section section;
 
-	if (gj_image_section(image, 0, &section))
+	/* Nor do the headers tell where the table of their names has been cut off. */
+	if (gj_image_section(image, 1, &section) || !section.name[0])
 		return true;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (!gj_image_find_section(image, names[i], &section))
