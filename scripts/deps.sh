@@ -40,7 +40,9 @@ echo "installing (this may take minutes):$missing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
-{ apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 || {
+# A fresh machine may be busy with its own updates.
+apt() { apt-get -y -o DPkg::Lock::Timeout=600 -o Acquire::Retries=3 "$@"; }
+{ apt update && apt install --no-install-recommends $missing; } >"$log" 2>&1 || {
 	tail -n 20 "$log" >&2
 	echo "gojitter: the packages could not be installed; the lines above say why" >&2
 	exit 1
