@@ -35,7 +35,7 @@ attached() # BINARY HOW [OPTION...]
 	all) "$gojitter" record "$@" -F 1499 -o "$work/perf.data" -a -- sleep 2 ;;
 	esac || return 1
 	wait $pid
-	judge
+	judge --pid $pid
 }
 
 # A buffer that is far too small: whatever is said must still be right.

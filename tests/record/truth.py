@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 """Holds the goroutine ids of samples against what the program itself says.
 
-usage: truth.py TRUTH SAMPLES [--most-missing PERCENT]
+usage: truth.py TRUTH SAMPLES [--most-missing PERCENT] [--pid PID]
 
-TRUTH: output of tests/fixtures/spins. SAMPLES: format=json of its recording.
+TRUTH: output of tests/fixtures/spins. SAMPLES: format=json of its recording; with
+--pid, of one in which other processes may run the same program.
 A sample counts when its innermost user frame is a function of package main
 and main.spinNN is in its stack; then exactly one line of TRUTH says which
 goroutine it was. Prints the counts; exit status 1 when any id is wrong, when
 fewer than 100 - PERCENT (1) of the samples carry one, or when there are too
 few to tell.
 """
+import argparse
 import bisect
 import collections
 import json
@@ -38,10 +40,12 @@ def find(intervals, time_ns):
     return None
 
 
-def judge(samples, slots):
+def judge(samples, slots, pid):
     counts, reasons, wrong = collections.Counter(), collections.Counter(), []
     for line in samples:
         sample = json.loads(line)
+        if pid not in (None, sample["pid"]):
+            continue
         user = [frame["func"] or "" for frame in sample["frames"] if not frame["kernel"]]
         spin = next((m for m in (re.fullmatch(r"main\.spin(\d\d)", f) for f in user) if m), None)
         if not spin:
@@ -62,9 +66,14 @@ def judge(samples, slots):
 
 
 def main():
-    most_missing = float(sys.argv[4]) if len(sys.argv) > 4 else 1.0
-    with open(sys.argv[2]) as samples:
-        counts, reasons, wrong = judge(samples, read_truth(sys.argv[1]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("truth")
+    parser.add_argument("samples")
+    parser.add_argument("--most-missing", type=float, default=1.0)
+    parser.add_argument("--pid", type=int)
+    args = parser.parse_args()
+    with open(args.samples) as samples:
+        counts, reasons, wrong = judge(samples, read_truth(args.truth), args.pid)
     print(f"samples in user Go code: {counts['samples']}, with a goroutine id: {counts['known']}, "
           f"wrong anywhere: {len(wrong)}; below such code: {counts['elsewhere']}, "
           f"with an id: {counts['elsewhere known']}; {dict(reasons)}")
@@ -74,7 +83,7 @@ def main():
         print(f"fewer than {FEWEST} samples: this says nothing")
         sys.exit(1)
     share = 100 * counts["known"] / counts["samples"]
-    sys.exit(1 if wrong or share < 100 - most_missing else 0)
+    sys.exit(1 if wrong or share < 100 - args.most_missing else 0)
 
 
 main()
