@@ -99,7 +99,8 @@ LONG_SCRIPTS += \
 # The perf plugin.
 CHECK_SCRIPTS += \
 	tests/perf/plugin.sh \
-	tests/perf/plugin-formats.sh
+	tests/perf/plugin-formats.sh \
+	tests/perf/plugin-bad.sh
 
 LONG_SCRIPTS += \
 	tests/perf/plugin-long.sh

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * perf.data's header, as far as its data and the names of its events
+ * perf.data's header, as far as its data, the machine and the names of its events
  * (tools/perf/Documentation/perf.data-file-format.txt):
  *
- *   0 "PERFILE2"   8 u64 size   16 u64 attr size   24 attrs {off, size}
+ *   0 "PERFILE2"   8 u64 size (a pipe's header has 16)   16 u64 attr size   24 attrs {off, size}
  *  40 data {off, size}   56 event types {off, size}   72 u64 features[4]
  *
  * Behind the data stands one {off, size} per feature bit set, lowest first.
+ * HEADER_ARCH (6): u32 length, text as uname -m has it.
  * HEADER_EVENT_DESC (12): u32 events, u32 attr size, then per event the attr,
  * u32 ids, u32 name length, name, u64 id[].
  */
@@ -16,13 +17,18 @@
 
 #define RECORD_AUXTRACE 71 /* tools/perf/util/event.h: u64 size, ...; that many bytes follow */
 #define HEADER_TRACING_DATA 1
+#define HEADER_ARCH 6
 #define HEADER_EVENT_DESC 12
+#define MIN_HEADER_BYTES 104
 #define MAX_EVENTS 65536
 #define MAX_NAME 512
 
 static bool find_data(struct gj_window file, uint64_t *off_out, uint64_t *size_bytes_out)
 {
-	return file.size_bytes >= 80 && !memcmp(file.base, "PERFILE2", 8) &&
+	uint64_t header_bytes;
+
+	return file.size_bytes >= MIN_HEADER_BYTES && !memcmp(file.base, "PERFILE2", 8) &&
+	       gj_window_u64(file, 8, &header_bytes) && header_bytes >= MIN_HEADER_BYTES &&
 	       gj_window_u64(file, 40, off_out) && gj_window_u64(file, 48, size_bytes_out) &&
 	       gj_window_holds(file, *off_out, *size_bytes_out);
 }
@@ -101,4 +107,19 @@ unsigned int gj_perf_file_event_width(struct gj_window file)
 			width = name_bytes;
 	}
 	return width;
+}
+
+enum gj_recorded gj_perf_file_machine(struct gj_window file)
+{
+	struct gj_cursor cur = gj_cursor_init(find_feature(file, HEADER_ARCH));
+	struct gj_window name = { NULL, gj_cursor_u32(&cur) };
+	const char *text;
+
+	name.base = gj_cursor_take(&cur, name.size_bytes);
+	text = name.base ? gj_window_string(name, 0) : NULL;
+	if (!text)
+		return GJ_RECORDED_UNKNOWN;
+	if (!strcmp(text, "aarch64") || !strcmp(text, "arm64"))
+		return GJ_RECORDED_ARM64;
+	return strcmp(text, "x86_64") ? GJ_RECORDED_OTHER : GJ_RECORDED_AMD64;
 }

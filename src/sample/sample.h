@@ -69,4 +69,8 @@ bool gj_perf_maps_any(const struct gj_perf_maps *maps);
 int gj_perf_maps_find(const struct gj_perf_maps *maps, uint32_t tid, uint64_t va,
 		      struct gj_perf_map *map_out);
 
+/* The machine a perf.data file was recorded on; GJ_RECORDED_UNKNOWN when it does not say. */
+enum gj_recorded { GJ_RECORDED_UNKNOWN, GJ_RECORDED_AMD64, GJ_RECORDED_ARM64, GJ_RECORDED_OTHER };
+enum gj_recorded gj_perf_file_machine(struct gj_window file);
+
 #endif

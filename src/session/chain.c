@@ -108,7 +108,7 @@ static void add_user(struct gj_chain *chain, uint64_t ip)
 bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out)
 {
 	*value_out = 0;
-	if (!sample->regs.values || !(sample->regs.mask >> reg & 1))
+	if (!sample->regs.values || reg > 63 || !(sample->regs.mask >> reg & 1))
 		return false;
 	memcpy(value_out, sample->regs.values + __builtin_popcountll(sample->regs.mask &
 								     ((1ULL << reg) - 1)),
@@ -119,15 +119,16 @@ bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *v
 static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 {
 	struct gj_window stack = { sample->stack, sample->stack_bytes };
-	uint64_t ip, sp, bp;
+	uint64_t ip, sp, fp;
 	size_t cnt;
 
-	if (!gj_sample_reg(sample, GJ_X86_IP, &ip))
+	if (!gj_sample_reg(sample, chain->regs.ip, &ip))
 		return;
-	if (!gj_sample_reg(sample, GJ_X86_SP, &sp) || !gj_sample_reg(sample, GJ_X86_BP, &bp))
+	if (!gj_sample_reg(sample, chain->regs.sp, &sp) ||
+	    !gj_sample_reg(sample, chain->regs.fp, &fp))
 		stack = (struct gj_window){ NULL, 0 };
 	chain->first_user = chain->cnt;
-	cnt = gj_fp_walk(stack, ip, sp, bp, chain->walked, chain->max - chain->cnt);
+	cnt = gj_fp_walk(stack, ip, sp, fp, chain->walked, chain->max - chain->cnt);
 	for (size_t i = 0; i < cnt; i++)
 		add_user(chain, chain->walked[i]);
 }

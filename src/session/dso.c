@@ -159,11 +159,12 @@ static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso
 	if (!open_cached(dso, &image) && is_recorded_file(image, dso))
 		return image;
 	gj_image_close(image);
-	if (!err)
+	/* It was mapped as code: what is no ELF file now is another file. */
+	if (!err || err == -EBADMSG)
 		dso->problem = "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR";
 	else if (err == -ENOENT)
 		dso->problem = "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR";
-	else if (err != -EBADMSG && err != -EOPNOTSUPP)
+	else if (err != -EOPNOTSUPP)
 		dso->problem = strerrordesc_np(-err);
 	return NULL;
 }

@@ -141,14 +141,19 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 	return NULL;
 }
 
-static bool set_switch(struct gj_options *options, const char *key, size_t cnt,
-		       const char *value)
+static int parse_switch(struct gj_options *options, const char *arg, struct gj_diag *diag)
 {
-	bool *is_on = find_switch(options, key, cnt);
+	size_t cnt = strcspn(arg, "=");
+	bool *is_on = find_switch(options, arg, cnt);
 	unsigned int on;
 
-	if (!is_on || !choose(switches, value, strlen(value), &on))
-		return false;
+	if (!is_on)
+		return gj_diag_set(diag, -EINVAL,
+				   "'%s' is no option; there are format=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
+				   arg);
+	if (!arg[cnt] || !choose(switches, arg + cnt + 1, strlen(arg + cnt + 1), &on))
+		return gj_diag_set(diag, -EINVAL, "'%s': it is on or off, as in %.*s=on", arg,
+				   (int)cnt, arg);
 	*is_on = on;
 	if (is_on == &options->goid) {
 		set_field(options, GJ_FIELD_GOID, on);
@@ -156,15 +161,31 @@ static bool set_switch(struct gj_options *options, const char *key, size_t cnt,
 	}
 	if (is_on == &options->lines)
 		set_field(options, GJ_FIELD_SRCLINE, on);
-	return true;
+	return 0;
+}
+
+/* An option whose value is text; NULL when @arg is none. */
+static const char **find_text(struct gj_options *options, const char *arg)
+{
+	if (!strncmp(arg, "symfs=", 6))
+		return &options->symfs;
+	if (!strncmp(arg, "event=", 6))
+		return &options->event;
+	if (!strncmp(arg, "stop-bt=", 8))
+		return &options->stop_bt;
+	return NULL;
 }
 
 static int parse_one(struct gj_options *options, const char *arg, struct gj_diag *diag)
 {
-	size_t key_cnt = strcspn(arg, "=");
-	const char *value = arg[key_cnt] ? arg + key_cnt + 1 : "";
+	const char *equals = strchr(arg, '='), *value = equals ? equals + 1 : "";
+	const char **text = find_text(options, arg);
 	unsigned int choice;
 
+	if (text) {
+		*text = value;
+		return 0;
+	}
 	if (!strncmp(arg, "format=", 7)) {
 		if (!choose(formats, value, strlen(value), &choice))
 			return gj_diag_set(diag, -EINVAL,
@@ -174,29 +195,13 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 	}
 	if (!strncmp(arg, "fields=", 7))
 		return parse_fields(options, value, diag);
+	if (!strncmp(arg, "max-stack=", 10))
+		return parse_max_stack(options, value, diag);
 	if (!strncmp(arg, "perf-fields=", 12)) {
 		parse_perf_fields(options, value);
 		return 0;
 	}
-	if (!strncmp(arg, "max-stack=", 10))
-		return parse_max_stack(options, value, diag);
-	if (!strncmp(arg, "event=", 6)) {
-		options->event = value;
-		return 0;
-	}
-	if (!strncmp(arg, "stop-bt=", 8)) {
-		options->stop_bt = value;
-		return 0;
-	}
-	if (!strncmp(arg, "symfs=", 6)) {
-		options->symfs = value;
-		return 0;
-	}
-	if (!set_switch(options, arg, key_cnt, value))
-		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
-				   arg);
-	return 0;
+	return parse_switch(options, arg, diag);
 }
 
 int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,

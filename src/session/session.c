@@ -47,6 +47,22 @@ static void complain_memory(struct gj_session *session)
 	session->is_full = true;
 }
 
+/* Without a word on the machine it is one like this. */
+static struct gj_reg_numbers regs_of(enum gj_recorded machine)
+{
+	static const struct gj_reg_numbers amd64 = { .g = 22, .sp = 7, .fp = 6, .ip = 8 };
+	static const struct gj_reg_numbers arm64 = { .g = 28, .sp = 31, .fp = 29, .ip = 32 };
+	static const struct gj_reg_numbers none = { 64, 64, 64, 64 };
+
+#ifdef __aarch64__
+	if (machine == GJ_RECORDED_UNKNOWN)
+		return arm64;
+#endif
+	if (machine == GJ_RECORDED_ARM64)
+		return arm64;
+	return machine == GJ_RECORDED_OTHER ? none : amd64;
+}
+
 struct gj_session *gj_session_new(const struct gj_host *host, char *const *args, int arg_cnt)
 {
 	struct gj_session *session = calloc(1, sizeof(*session));
@@ -78,6 +94,7 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->chain.host = session->host;
 	session->chain.dsos = session->dsos;
 	session->chain.locations = session->locations;
+	session->chain.regs = regs_of(GJ_RECORDED_UNKNOWN);
 	session->chain.max = session->options.max_stack;
 	session->plain = session->options.report;
 	session->plain.fields &= ~(unsigned int)GJ_FIELD_GOID;
@@ -154,6 +171,7 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 
 	if (err && err != -ENOENT)
 		session->host.warn(session->host.data, diag.text);
+	session->chain.regs = regs_of(gj_perf_file_machine(file));
 	session->plain.event_width = gj_perf_file_event_width(file);
 	session->options.report.event_width = session->plain.event_width;
 	session->knows_width = session->plain.event_width > 0;
@@ -187,8 +205,8 @@ static void gather(const struct gj_chain *chain, const struct gj_sample *sample,
 		.time_ns = sample->time_ns,
 		.is_kernel = sample->is_kernel,
 	};
-	evidence->has_g = gj_sample_reg(sample, GJ_X86_R14, &evidence->g);
-	evidence->has_sp = gj_sample_reg(sample, GJ_X86_SP, &evidence->sp);
+	evidence->has_g = gj_sample_reg(sample, chain->regs.g, &evidence->g);
+	evidence->has_sp = gj_sample_reg(sample, chain->regs.sp, &evidence->sp);
 	if (chain->cnt == chain->first_user)
 		return;
 	for (size_t i = chain->first_user; i < chain->cnt; i++)

@@ -117,8 +117,13 @@ const struct gj_location *gj_locations_known(const struct gj_locations *location
 const struct gj_location *gj_locations_kernel(const struct gj_locations *locations,
 					      uint64_t ip);
 
-/* Register numbers of arch/x86/include/uapi/asm/perf_regs.h. */
-enum { GJ_X86_BP = 6, GJ_X86_SP = 7, GJ_X86_IP = 8, GJ_X86_R14 = 22 };
+/*
+ * Registers by their numbers in the recording (arch/.../include/uapi/asm/perf_regs.h).
+ * g is where Go keeps the goroutine: R14, X28.
+ */
+struct gj_reg_numbers {
+	unsigned int g, sp, fp, ip;
+};
 
 /* User register @reg of @sample; false, and 0, when it was not recorded. */
 bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out);
@@ -128,6 +133,7 @@ struct gj_chain {
 	struct gj_host host;
 	struct gj_dsos *dsos;
 	struct gj_locations *locations;
+	struct gj_reg_numbers regs;
 	size_t max;                                    /* entries of a recorded chain looked at */
 	const struct gj_sample *sample;                /* at hand */
 	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
