@@ -100,7 +100,9 @@ LONG_SCRIPTS += \
 CHECK_SCRIPTS += \
 	tests/perf/plugin.sh \
 	tests/perf/plugin-formats.sh \
-	tests/perf/plugin-bad.sh
+	tests/perf/plugin-bad.sh \
+	tests/perf/plugin-packaged.sh \
+	tests/perf/consumers.sh
 
 LONG_SCRIPTS += \
 	tests/perf/plugin-long.sh

@@ -2,7 +2,7 @@
 # The tests of the perf plugin again, with the newest perf.
 set -u
 status=0
-for test in plugin.sh plugin-formats.sh plugin-bad.sh; do
+for test in plugin.sh plugin-formats.sh plugin-bad.sh plugin-packaged.sh consumers.sh; do
 	GJ_PERFS=7.3 "tests/perf/$test" || status=1
 done
 exit $status
