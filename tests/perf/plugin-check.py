@@ -10,7 +10,8 @@
     plugin-check.py goids TEXT MIN              forms of goid:, at least MIN with a number
     plugin-check.py folded FOLDED COLLAPSED     against perf's own stackcollapse
     plugin-check.py flamegraph FOLDED TEXT      against FlameGraph's reading of format=perf
-    plugin-check.py stripped TEXT TEXT2 PATH PATH2   equal apart from the path
+    plugin-check.py dwarf TEXT STOCK            a stack dump walked by frame pointers against stock
+                                                perf's unwinding of it (libunwind: one frame, libdw: all)
 
 Prints a summary; exit status 1 and what is wrong otherwise.
 """
@@ -230,15 +231,39 @@ def check_flamegraph(folded_path, text_path):
     compare_counts(read_folded(folded_path, lambda name: name), counts)
 
 
-def check_stripped(text_path, other_path, path, other):
-    with open(text_path) as f, open(other_path) as g:
-        one, two = f.read().replace(path, 'BINARY'), g.read().replace(other, 'BINARY')
-    if one.count('BINARY') < 1000 or one != two:
-        fail(one.count('BINARY'), *[f'{a!r}, not {b!r}' for a, b in zip(one.split('\n'), two.split('\n')) if a != b])
-    print(f'{one.count("BINARY")} frames')
+def check_dwarf(text_path, stock_path):
+    ours, stock = read_text(text_path), read_text(stock_path)
+    if len(ours) != len(stock) or len(ours) < 100:
+        fail(f'{len(ours)} records, stock perf prints {len(stock)}')
+    strange, roots, deeper = [], 0, 0
+    for (line, frames), (stock_line, stock_frames) in zip(ours, stock):
+        if line != stock_line:
+            fail(line, stock_line)
+        roots += bool(re.search(r' runtime\.(goexit|mstart|rt0_go)\+', frames[-1])) if frames else 0
+        mine = [int(frame.split()[0], 16) for frame in frames]
+        theirs = [int(frame.split()[0], 16) for frame in stock_frames]
+        deeper += len(mine) > len(theirs)
+        # What the kernel walked, and the instruction the program was at, is certain.
+        certain = sum('([kernel' in frame for frame in stock_frames) + 1
+        if mine[:certain] != theirs[:certain]:
+            fail(line, *frames, 'stock:', *stock_frames)
+        # libdw's addresses of callers are those of the calls, one less. It sees callers of
+        # functions without a frame, which frame pointers skip; it ends where assembly moves SP.
+        at = certain
+        for address in mine[certain:]:
+            found = [i for i in range(at, len(theirs)) if theirs[i] in (address, address - 1)]
+            if not found and at < len(theirs):
+                strange.append((line, frames, stock_frames))
+                break
+            at = found[0] + 1 if found else at
+    if len(strange) * 50 > len(ours):
+        fail(f'{len(strange)} of {len(ours)} stacks hold what stock perf does not', *strange[:2])
+    if roots * 3 < len(ours):
+        fail(f'only {roots} of {len(ours)} stacks reach a root')
+    print(f'{len(ours)} stacks, {roots} down to the root, {deeper} deeper than stock perf\'s, {len(strange)} strange')
 
 
 CHECKS = {'json': check_json, 'same-frames': check_same_frames, 'lines': check_lines,
           'goids': check_goids, 'folded': check_folded, 'flamegraph': check_flamegraph,
-          'stripped': check_stripped}
+          'dwarf': check_dwarf}
 CHECKS[sys.argv[1]](*sys.argv[2:])

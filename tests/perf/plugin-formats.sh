@@ -22,7 +22,8 @@ record "$work/app.data" -g --user-regs=r14,sp,bp,ip -e "$sampler" -- "$app" 1.5 
 record "$work/newest.data" -g -e "$sampler" -- "$newest" 1 &&
 record "$work/older.data" -g -e "$sampler" -- "$older" 1 &&
 record "$work/stripped.data" -g -e "$sampler" -- "$stripped" 1 &&
-record "$work/bare.data" -g -e "$sampler" -- "$bare" 1 || tap_done
+record "$work/bare.data" -g -e "$sampler" -- "$bare" 1 &&
+record "$work/dwarf.data" --call-graph dwarf,8192 -e "$sampler" -- "$app" 1 || tap_done
 name=formats$$
 probed=
 if arm "$name" "$app" 160 304; then
@@ -113,6 +114,12 @@ for version in $perfs; do
 		sed 's/_\[[ki]\]//g' '$work/marked.folded' | LC_ALL=C sort | cmp - '$work/app.sorted' &&
 		grep -q ';main.rotate_\[i\]' '$work/marked.folded' && grep -q ';vfs_read_\[k\]' '$work/marked.folded'" \
 		"$(LC_ALL=C sort "$work/app.folded" >"$work/app.sorted")"
+
+	# A dump of the stack in place of the user's call chain.
+	ours "$work/dwarf.txt" "$work/dwarf.data" --dlarg goid=off --dlarg inline=off
+	"$perf" script --no-inline -i "$work/dwarf.data" >"$work/stock.txt" 2>/dev/null
+	tap_check "$version: --call-graph dwarf: as far as stock perf unwinds, and on" \
+		check dwarf "$work/dwarf.txt" "$work/stock.txt"
 
 	# Goroutines, in the four forms there are.
 	tap_check "$version: goid: without a probe no number is invented" check goids "$work/plain.txt" 0
