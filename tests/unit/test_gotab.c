@@ -211,6 +211,80 @@ static void check_pc_tables(struct tables *tables)
 	assert_int_equal(gj_pciter_init(tables->gotab, &func, GJ_PCTABLE_INLINE, &iter), -ENOENT);
 }
 
+/* The answers of a list in the order of its addresses, as "frames:line" pairs. */
+static void check_batch(struct tables *tables, bool with_inlines)
+{
+	static const uint64_t vas[] = { GW_LEAF, GW_OUTER + 4, 0, GW_OUTER, GW_OUTER + 5,
+					UINT64_MAX, GW_OUTER + 8, GW_ETEXT };
+	static const int lines[] = { 30, 20, 0, 10, 20, 0, 12, 0 };
+	struct gj_goanswer answer;
+	struct gj_gobatch *batch;
+	unsigned int answered = 0, same_cnt = 0;
+
+	assert_int_equal(gj_gobatch_new(&batch), 0);
+	assert_int_equal(gj_gobatch_start(batch, tables->gotab, vas, 8, with_inlines), 0);
+	while (gj_gobatch_next(batch, &answer)) {
+		bool is_inner = with_inlines && lines[answer.index] == 20;
+
+		assert_false(answered & 1U << answer.index);
+		answered |= 1U << answer.index;
+		same_cnt += answer.is_same;
+		if (!lines[answer.index]) {
+			assert_int_equal(answer.frame_cnt, -ENOENT);
+			continue;
+		}
+		assert_int_equal(answer.frame_cnt, is_inner ? 2 : 1);
+		assert_int_equal(answer.frames[0].line, lines[answer.index]);
+		assert_string_equal(answer.frames[0].name,
+				    is_inner ? "main.inner" :
+				    answer.index == 0 ? "main.leaf" : "main.outer");
+	}
+	assert_int_equal(answered, 0xff);
+	assert_int_equal(same_cnt, 1); /* +5 is +4's row */
+	assert_int_equal(gj_gobatch_start(batch, tables->gotab, NULL, 0, with_inlines), 0);
+	assert_false(gj_gobatch_next(batch, &answer));
+	gj_gobatch_free(batch);
+}
+
+static void check_batches(struct tables *tables)
+{
+	check_batch(tables, true);
+	check_batch(tables, false);
+}
+
+static void test_batches(void **state)
+{
+	for_each_layout(state, check_batches);
+}
+
+#define BUCKET_OFF (GW_MODULEDATA_OFF + 0x200)
+
+/* Whatever the runtime's index says, true, wrong or wild, the function is the right one. */
+static void test_index_of_functions(void **state)
+{
+	static const uint32_t rows[] = { 0, 1, 2, 0x7fffffff, 0xffffffff };
+	static const uint8_t more[] = { 0, 1, 255 };
+	struct tables *tables = *state;
+	struct gj_gofunc func;
+
+	for (int layout = 0; layout < GW_LAYOUT_CNT; layout++) {
+		for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) * sizeof(more); i++) {
+			tables->layout = (enum gw_layout)layout;
+			gw_write(&tables->file, tables->layout);
+			gw_put(&tables->file, GW_MODULEDATA_OFF + (layout == GW_1_2 ? 72 : 152),
+			       GW_BASE + BUCKET_OFF, 8);
+			gw_put(&tables->file, BUCKET_OFF, rows[i / sizeof(more)], 4);
+			gw_put(&tables->file, BUCKET_OFF + 4, more[i % sizeof(more)], 1);
+			open_tables(tables);
+			assert_int_equal(gj_gotab_find_func(tables->gotab, GW_OUTER + 15, &func), 0);
+			assert_int_equal(func.entry_va, GW_OUTER);
+			assert_int_equal(gj_gotab_find_func(tables->gotab, GW_LEAF, &func), 0);
+			assert_int_equal(func.entry_va, GW_LEAF);
+			close_tables(tables);
+		}
+	}
+}
+
 static void test_pc_tables(void **state)
 {
 	for_each_layout(state, check_pc_tables);
@@ -391,6 +465,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_lines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_inlines, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pc_tables, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_batches, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_index_of_functions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_sections, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_moduledata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrapper_twin, setup, teardown),
