@@ -70,6 +70,7 @@ static int print_list(struct sym *sym)
 	struct gj_buf out = { 0 };
 	struct gj_gofunc func;
 	uint32_t broken = 0;
+	bool is_short;
 
 	for (uint32_t i = 0; i < gj_gotab_info(sym->gotab)->func_cnt; i++) {
 		const char *file = NULL;
@@ -92,7 +93,10 @@ static int print_list(struct sym *sym)
 			put(&out);
 	}
 	put(&out);
+	is_short = out.failed;
 	gj_buf_deinit(&out);
+	if (is_short)
+		return gj_cmd_fail("out of memory");
 	return broken ? gj_cmd_fail("%s: %u function records are broken and were left out",
 				    sym->opt.path, broken) :
 			0;
