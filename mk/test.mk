@@ -132,6 +132,9 @@ BENCH_SCRIPTS += tests/debuginfo/measure.py
 BENCH_SCRIPTS += \
 	tests/bench/sym.py
 
+BENCH_SCRIPTS += \
+	tests/perf/speed.sh
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \

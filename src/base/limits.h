@@ -14,6 +14,9 @@
 /* Frames of one call chain: kernel.perf_event_max_stack can be raised to 1024, twice for both parts. */
 #define GJ_MAX_CHAIN 4096
 
+/* Bytes of stacks counted for folded output before they are written and begun anew. */
+#define GJ_MAX_FOLDED_BYTES (256u << 20)
+
 /* Bytes of one formatted symbol name; longer ones are shown cut. Generic shapes reach kilobytes. */
 #define GJ_MAX_NAME_BYTES 16384
 

@@ -3,7 +3,8 @@
  * What people and tools read: perf script's text, folded stacks, JSON lines.
  *
  * A location is one address of a stack with all frames that stand for it; its
- * text is made once and copied for every sample that passes it.
+ * text is made once, in the run's format, and copied for every sample that
+ * passes it.
  */
 #ifndef GJ_REPORT_H
 #define GJ_REPORT_H
@@ -30,7 +31,7 @@ struct gj_frame {
 };
 
 struct gj_location {
-	const char *text;    /* as format=perf prints it, with newlines */
+	const char *text;    /* as the run's format prints it */
 	uint32_t text_bytes;
 	uint32_t classes;    /* for src/session */
 	uint64_t ip;
@@ -92,7 +93,10 @@ void gj_report_goid(const struct gj_goid *goid, struct gj_buf *out);
 /* One record of format=perf, with the empty line behind it. */
 void gj_report_perf(const struct gj_report *report, const struct gj_record *record,
 		    struct gj_buf *out);
-/* One line of format=json (shape: docs/perf-plugin.md). */
+/* The frames of @location as objects, each with a comma behind it. */
+void gj_json_location(const struct gj_report *report, const struct gj_location *location,
+		      struct gj_buf *out);
+/* One line of format=json. */
 void gj_report_json(const struct gj_report *report, const struct gj_record *record,
 		    struct gj_buf *out);
 
@@ -100,10 +104,15 @@ void gj_report_json(const struct gj_report *report, const struct gj_record *reco
 struct gj_folded;
 struct gj_folded *gj_folded_new(void); /* NULL: out of memory */
 void gj_folded_free(struct gj_folded *folded);
+/* The frames of @location, outermost first, each with a ';' before it. */
+void gj_folded_location(const struct gj_report *report, const struct gj_location *location,
+			struct gj_buf *out);
 /* 0 or -ENOMEM. */
 int gj_folded_add(struct gj_folded *folded, const struct gj_report *report,
 		  const struct gj_record *record);
-/* "comm;root;...;leaf count" lines, sorted. */
+/* What the stacks counted so far take. */
+size_t gj_folded_bytes(const struct gj_folded *folded);
+/* "comm;root;...;leaf count" lines, sorted; nothing is counted any more then. */
 void gj_folded_write(struct gj_folded *folded, struct gj_buf *out);
 
 #endif

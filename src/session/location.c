@@ -320,10 +320,16 @@ static bool fill_host(struct gj_locations *locations, const struct gj_mapping *m
 
 static bool fill_text(struct gj_locations *locations, struct gj_location *location)
 {
+	static void (*const formats[])(const struct gj_report *, const struct gj_location *,
+				       struct gj_buf *) = {
+		[GJ_FORMAT_PERF] = gj_report_location,
+		[GJ_FORMAT_FOLDED] = gj_folded_location,
+		[GJ_FORMAT_JSON] = gj_json_location,
+	};
 	struct gj_buf *text = &locations->text;
 
 	text->size_bytes = 0;
-	gj_report_location(&locations->options->report, location, text);
+	formats[locations->options->format](&locations->options->report, location, text);
 	if (text->failed)
 		return false;
 	location->text = take_text(&locations->hot, text->data, text->size_bytes);

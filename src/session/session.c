@@ -281,6 +281,9 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 	case GJ_FORMAT_FOLDED:
 		if (gj_folded_add(session->folded, &session->options.report, record))
 			complain_memory(session);
+		/* Lines that come twice add up for whoever reads folded stacks. */
+		if (gj_folded_bytes(session->folded) > GJ_MAX_FOLDED_BYTES)
+			gj_folded_write(session->folded, &session->out);
 		break;
 	}
 	return end_record(session, printer, before);
