@@ -69,20 +69,25 @@ twin=$($build "$newest" rich pie)
 llvm-objcopy --strip-sections "$twin" "$work/nosections"
 compare "$newest rich pie without section headers" "$work/nosections" "$twin" verify frames
 
-# A big program: every function of it, in memory that its debug file sets.
-if twin=$(tests/fixtures/gotool.sh compile 2>"$work/err"); then
-	strip -o "$work/compile" "$twin"
-	compare "built compile" "$work/compile" "$twin" $all
-	peak_within_bounds()
-	{
-		tests/debuginfo/peak.py "$O/gojitter" debuginfo "$work/compile" -o "$work/out" >"$work/peak"
-		peak=$(tail -n 1 "$work/peak")
-		size=$(stat -c %s "$work/out")
-		echo "$peak bytes of memory for a file of $size"
-		[ "$peak" -lt $((3 * size + 8000000)) ]
-	}
-	tap_check "built compile: memory below three times the debug file" peak_within_bounds
-else
-	tap_fail "built compile" "$(cat "$work/err")"
-fi
+# Big programs: every function of them, in memory that the debug file sets.
+peak_within_bounds() # STRIPPED
+{
+	tests/debuginfo/peak.py "$O/gojitter" debuginfo "$1" -o "$work/out" >"$work/peak"
+	peak=$(tail -n 1 "$work/peak")
+	size=$(stat -c %s "$work/out")
+	echo "$peak bytes of memory for a file of $size"
+	[ "$peak" -lt $((3 * size + 8000000)) ]
+}
+programs=link
+[ -z "$full" ] || programs='link compile'
+for program in $programs; do
+	if twin=$(tests/fixtures/gotool.sh $program 2>"$work/err"); then
+		strip -o "$work/$program" "$twin"
+		compare "built $program" "$work/$program" "$twin" $all
+		tap_check "built $program: memory below three times the debug file" \
+			peak_within_bounds "$work/$program"
+	else
+		tap_fail "built $program" "$(cat "$work/err")"
+	fi
+done
 tap_done
