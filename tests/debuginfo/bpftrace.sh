@@ -18,6 +18,7 @@ if ! unshare -m true 2>/dev/null; then
 	tap_skip "bpftrace" "no mount namespace without privileges"
 	tap_done
 fi
+mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing
 if ! bpftrace -e 'BEGIN { exit(); }' >"$work/err" 2>&1; then
 	tap_skip "bpftrace" "bpftrace does not run here: $(tail -n 1 "$work/err")"
 	tap_done
