@@ -118,6 +118,20 @@ CMD_SRCS += \
 	src/cmd/sym_answer.c \
 	src/cmd/sym_input.c
 
+LIB_SRCS += \
+	src/stitch/cfi.c \
+	src/stitch/cfi_step.c \
+	src/stitch/chain.c \
+	src/stitch/module.c \
+	src/stitch/pcsp.c \
+	src/stitch/runtime.c \
+	src/stitch/seam.c \
+	src/stitch/seam_cgo.c \
+	src/stitch/seam_signal.c \
+	src/stitch/seam_vdso.c \
+	src/stitch/stitch.c \
+	src/stitch/walk.c
+
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)
 

@@ -76,4 +76,13 @@
  */
 #define GJ_MAX_PCINDEX_BYTES (64u << 20)
 
+/* Signal handlers on one stack. Go blocks all signals in its own; C may nest a few. */
+#define GJ_MAX_SIGNAL_FRAMES 8
+
+/* Bytes of one Go frame: a goroutine's stack ends at 1 GB (runtime.maxstacksize). */
+#define GJ_MAX_FRAME_BYTES (1u << 30)
+
+/* Rows of one image's compiled call frame information: 2^24, 400 MB. libLLVM has 2^21. */
+#define GJ_MAX_CFI_ROWS (1u << 24)
+
 #endif

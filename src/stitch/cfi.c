@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Call frame information compiled into one sorted table.
+ *
+ * libdw runs the instructions, once for each row of each description (FDE);
+ * what comes out is kept in 28 bytes a row, so that a frame costs a binary
+ * search and no libdw. The sources are .eh_frame and .debug_frame, compressed
+ * or not, of the image and of its debug file.
+ */
+#include <dwarf.h>
+#include <elfutils/libdw.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/limits.h"
+#include "stitch/stitch.h"
+
+struct gj_cfi {
+	uint64_t base_va; /* rows count from here */
+	struct gj_cfi_row *rows; /* by start */
+	size_t cnt, cap;
+	size_t expression_cnt;
+};
+
+/* What is being compiled. */
+struct compile {
+	struct gj_cfi *cfi;
+	enum gj_arch arch;
+	int err;
+};
+
+static void add_row(struct compile *compile, const struct gj_cfi_row *row)
+{
+	struct gj_cfi *cfi = compile->cfi;
+
+	if (compile->err)
+		return;
+	if (cfi->cnt == GJ_MAX_CFI_ROWS) {
+		compile->err = -E2BIG;
+		return;
+	}
+	if (cfi->cnt == cfi->cap) {
+		size_t cap = cfi->cap ? 2 * cfi->cap : 1024;
+		struct gj_cfi_row *rows = reallocarray(cfi->rows, cap, sizeof(*rows));
+
+		if (!rows) {
+			compile->err = -ENOMEM;
+			return;
+		}
+		cfi->rows = rows;
+		cfi->cap = cap;
+	}
+	cfi->rows[cfi->cnt++] = *row;
+}
+
+/* DWARF's numbers, in the order of gj_cfi_row.saved. */
+static const uint8_t order_amd64[GJ_CFI_SAVED_CNT] = { 6, 3, 12, 13, 14, 15 };
+static const uint8_t order_arm64[GJ_CFI_SAVED_CNT] = { 29, 0xff, 0xff, 0xff, 0xff, 0xff };
+
+/* x86's .plt, as every linker describes it: ((ip & 15) >= 11) << 3, + sp + 8. */
+static bool is_plt(const Dwarf_Op *ops, size_t cnt)
+{
+	static const uint8_t atoms[] = { DW_OP_breg7, DW_OP_breg16, DW_OP_lit15, DW_OP_and,
+					 DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus };
+
+	if (cnt != sizeof(atoms) || ops[0].number != 8 || ops[1].number != 0)
+		return false;
+	for (size_t i = 0; i < cnt; i++)
+		if (ops[i].atom != atoms[i])
+			return false;
+	return true;
+}
+
+static void read_cfa(struct compile *compile, Dwarf_Frame *frame, struct gj_cfi_row *row)
+{
+	Dwarf_Op *ops;
+	size_t cnt;
+
+	row->cfa_kind = GJ_CFA_EXPRESSION;
+	if (dwarf_frame_cfa(frame, &ops, &cnt))
+		return;
+	if (cnt == 1 && ops[0].atom == DW_OP_bregx && ops[0].number < 32 &&
+	    (int64_t)ops[0].number2 == (int32_t)ops[0].number2) {
+		row->cfa_kind = GJ_CFA_REG;
+		row->cfa_reg = (uint8_t)ops[0].number;
+		row->cfa_off = (int32_t)ops[0].number2;
+	} else if (cnt == 1 && ops[0].atom >= DW_OP_breg0 && ops[0].atom <= DW_OP_breg31 &&
+		   (int64_t)ops[0].number == (int32_t)ops[0].number) {
+		row->cfa_kind = GJ_CFA_REG;
+		row->cfa_reg = ops[0].atom - DW_OP_breg0;
+		row->cfa_off = (int32_t)ops[0].number;
+	} else if (compile->arch == GJ_ARCH_AMD64 && is_plt(ops, cnt)) {
+		row->cfa_kind = GJ_CFA_PLT;
+	}
+}
+
+enum rule { RULE_SAME, RULE_UNDEFINED, RULE_OFFSET, RULE_OTHER };
+
+/* Where register @number was saved, as an offset from the CFA. */
+static enum rule read_rule(Dwarf_Frame *frame, int number, int16_t *off_out)
+{
+	Dwarf_Op memory[3], *ops;
+	int64_t off = 0;
+	size_t cnt;
+
+	if (dwarf_frame_register(frame, number, memory, &ops, &cnt))
+		return RULE_OTHER;
+	if (!cnt)
+		return ops ? RULE_UNDEFINED : RULE_SAME;
+	if (ops[0].atom != DW_OP_call_frame_cfa || cnt > 2 ||
+	    (cnt == 2 && ops[1].atom != DW_OP_plus_uconst))
+		return RULE_OTHER;
+	if (cnt == 2)
+		off = (int64_t)ops[1].number;
+	if (off != (int16_t)off || off == GJ_CFI_SAME)
+		return RULE_OTHER;
+	*off_out = (int16_t)off;
+	return RULE_OFFSET;
+}
+
+static void read_saved(struct compile *compile, Dwarf_Frame *frame, int ra_reg,
+		       struct gj_cfi_row *row)
+{
+	const uint8_t *order = compile->arch == GJ_ARCH_ARM64 ? order_arm64 : order_amd64;
+
+	for (size_t i = 0; i < GJ_CFI_SAVED_CNT; i++) {
+		row->saved[i] = GJ_CFI_SAME;
+		/* A register that is lost (a rule of its own) makes whoever needs it fail, not guess. */
+		if (order[i] != 0xff &&
+		    read_rule(frame, order[i], &row->saved[i]) == RULE_OTHER)
+			row->cfa_kind = GJ_CFA_EXPRESSION;
+	}
+	switch (read_rule(frame, ra_reg, &row->ra_off)) {
+	case RULE_OFFSET:
+		break;
+	case RULE_UNDEFINED:
+		row->is_root = true;
+		break;
+	case RULE_SAME:
+		row->ra_in_reg = compile->arch == GJ_ARCH_ARM64;
+		row->is_root = !row->ra_in_reg;
+		break;
+	case RULE_OTHER:
+		row->cfa_kind = GJ_CFA_EXPRESSION;
+	}
+}
+
+/* All rows of the description of [start, end), and one that says nothing behind it. */
+static void compile_fde(struct compile *compile, Dwarf_CFI *cfi, uint64_t start_va,
+			uint64_t end_va)
+{
+	uint64_t base_va = compile->cfi->base_va, va = start_va;
+
+	if (start_va < base_va || end_va <= start_va || end_va - base_va > UINT32_MAX)
+		return;
+	while (va < end_va && !compile->err) {
+		struct gj_cfi_row row = { .start = (uint32_t)(va - base_va) };
+		Dwarf_Addr row_start, row_end;
+		Dwarf_Frame *frame = NULL;
+		bool is_signal;
+		int ra_reg;
+
+		if (dwarf_cfi_addrframe(cfi, va, &frame))
+			break;
+		ra_reg = dwarf_frame_info(frame, &row_start, &row_end, &is_signal);
+		if (ra_reg < 0 || row_end <= va) {
+			free(frame);
+			break;
+		}
+		read_cfa(compile, frame, &row);
+		read_saved(compile, frame, ra_reg, &row);
+		free(frame);
+		add_row(compile, &row);
+		va = row_end;
+	}
+	add_row(compile, &(struct gj_cfi_row){ .start = (uint32_t)(end_va - base_va) });
+}
+
+/*
+ * How an FDE's addresses are written: DW_EH_PE_* in the CIE's augmentation
+ * (LSB, Linux Standard Base Core, section 10.6; "zR" and its like).
+ */
+static uint8_t pointer_encoding(const Dwarf_CIE *cie, bool is_eh)
+{
+	const char *augmentation = cie->augmentation;
+	struct gj_cursor cur = gj_cursor_init(
+		(struct gj_window){ cie->augmentation_data, cie->augmentation_data_size });
+
+	if (!is_eh || augmentation[0] != 'z')
+		return DW_EH_PE_absptr;
+	for (const char *letter = augmentation + 1; *letter; letter++) {
+		if (*letter == 'R')
+			return gj_cursor_u8(&cur);
+		if (*letter == 'L')
+			gj_cursor_u8(&cur);
+		else if (*letter == 'P')
+			gj_cursor_take(&cur, (gj_cursor_u8(&cur) & 7) == 4 ? 8 : 4);
+		else if (*letter != 'S' && *letter != 'B')
+			break;
+	}
+	return DW_EH_PE_absptr;
+}
+
+/* Initial location and length of an FDE; @va is where its first byte is in memory. */
+static bool read_range(struct gj_window fde, uint8_t encoding, uint64_t va, uint64_t *start_out,
+		       uint64_t *end_out)
+{
+	struct gj_cursor cur = gj_cursor_init(fde);
+	uint64_t start, size_bytes;
+
+	switch (encoding & 0x0f) {
+	case DW_EH_PE_absptr:
+	case DW_EH_PE_udata8:
+	case DW_EH_PE_sdata8:
+		start = gj_cursor_u64(&cur);
+		size_bytes = gj_cursor_u64(&cur);
+		break;
+	case DW_EH_PE_udata4:
+		start = gj_cursor_u32(&cur);
+		size_bytes = gj_cursor_u32(&cur);
+		break;
+	case DW_EH_PE_sdata4:
+		start = (uint64_t)(int64_t)(int32_t)gj_cursor_u32(&cur);
+		size_bytes = gj_cursor_u32(&cur);
+		break;
+	default:
+		return false;
+	}
+	if ((encoding & 0x70) == DW_EH_PE_pcrel)
+		start += va;
+	else if (encoding & 0xf0)
+		return false;
+	*start_out = start;
+	*end_out = start + size_bytes;
+	return !gj_cursor_failed(&cur) && size_bytes;
+}
+
+struct frame_section {
+	Dwarf_CFI *cfi;
+	Elf_Data *data;
+	uint64_t va;
+	bool is_eh;
+};
+
+static void compile_section(struct compile *compile, const unsigned char *ident,
+			    const struct frame_section *section)
+{
+	Dwarf_CFI_Entry entry, cie = { 0 };
+	Dwarf_Off off = 0, next_off, cie_off = (Dwarf_Off)-1, ignored;
+	uint64_t start_va, end_va;
+
+	for (; off < section->data->d_size && !compile->err; off = next_off) {
+		const uint8_t *bytes = section->data->d_buf;
+		int got = dwarf_next_cfi(ident, section->data, section->is_eh, off, &next_off,
+					 &entry);
+
+		if (got > 0 || (got < 0 && next_off <= off))
+			break;
+		if (got < 0 || dwarf_cfi_cie_p(&entry))
+			continue;
+		if (entry.fde.CIE_pointer != cie_off) {
+			if (dwarf_next_cfi(ident, section->data, section->is_eh,
+					   entry.fde.CIE_pointer, &ignored, &cie) ||
+			    !dwarf_cfi_cie_p(&cie))
+				continue;
+			cie_off = entry.fde.CIE_pointer;
+		}
+		if (read_range((struct gj_window){ entry.fde.start,
+						   (size_t)(entry.fde.end - entry.fde.start) },
+			       pointer_encoding(&cie.cie, section->is_eh),
+			       section->va + (uint64_t)(entry.fde.start - bytes), &start_va, &end_va))
+			compile_fde(compile, section->cfi, start_va, end_va);
+	}
+}
+
+static Elf_Data *find_data(Elf *elf, const char *name, uint64_t *va_out)
+{
+	size_t names;
+	Elf_Scn *scn = NULL;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return NULL;
+	while ((scn = elf_nextscn(elf, scn))) {
+		GElf_Shdr header;
+		const char *found = gelf_getshdr(scn, &header) ?
+					    elf_strptr(elf, names, header.sh_name) : NULL;
+
+		if (!found || header.sh_type == SHT_NOBITS || strcmp(found, name))
+			continue;
+		if (header.sh_flags & SHF_COMPRESSED && elf_compress(scn, 0, 0) < 0)
+			return NULL;
+		*va_out = header.sh_addr;
+		return elf_rawdata(scn, NULL);
+	}
+	return NULL;
+}
+
+static void compile_elf(struct compile *compile, Elf *elf)
+{
+	const unsigned char *ident = (const unsigned char *)elf_getident(elf, NULL);
+	struct frame_section section = { .is_eh = true };
+	Dwarf *dwarf;
+
+	if (!ident)
+		return;
+	section.data = find_data(elf, ".eh_frame", &section.va);
+	section.cfi = section.data && section.data->d_buf ? dwarf_getcfi_elf(elf) : NULL;
+	if (section.cfi) {
+		compile_section(compile, ident, &section);
+		dwarf_cfi_end(section.cfi);
+	}
+	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+	section = (struct frame_section){ .cfi = dwarf ? dwarf_getcfi(dwarf) : NULL };
+	if (section.cfi)
+		section.data = find_data(elf, ".debug_frame", &section.va);
+	if (section.data && section.data->d_buf)
+		compile_section(compile, ident, &section);
+	dwarf_end(dwarf);
+}
+
+static int compare_rows(const void *a, const void *b)
+{
+	const struct gj_cfi_row *one = a, *two = b;
+
+	if (one->start != two->start)
+		return one->start < two->start ? -1 : 1;
+	/* The end of one description and the start of the next: the latter counts, and stands last. */
+	return (one->cfa_kind != GJ_CFA_NONE || one->is_root) -
+	       (two->cfa_kind != GJ_CFA_NONE || two->is_root);
+}
+
+static bool is_same_rule(const struct gj_cfi_row *one, const struct gj_cfi_row *two)
+{
+	struct gj_cfi_row moved = *two;
+
+	moved.start = one->start;
+	return !memcmp(one, &moved, sizeof(moved));
+}
+
+/* In order, one row at each address, and none that says what the one before says. */
+static void finish(struct gj_cfi *cfi)
+{
+	size_t kept = 0;
+
+	if (cfi->cnt)
+		qsort(cfi->rows, cfi->cnt, sizeof(cfi->rows[0]), compare_rows);
+	for (size_t i = 0; i < cfi->cnt; i++) {
+		if (i + 1 < cfi->cnt && cfi->rows[i + 1].start == cfi->rows[i].start)
+			continue;
+		if (kept && is_same_rule(&cfi->rows[kept - 1], &cfi->rows[i]))
+			continue;
+		cfi->rows[kept++] = cfi->rows[i];
+	}
+	cfi->cnt = kept;
+	for (size_t i = 0; i < kept; i++)
+		cfi->expression_cnt += cfi->rows[i].cfa_kind == GJ_CFA_EXPRESSION;
+}
+
+/* The lowest address of the image. */
+static uint64_t base_of(const struct gj_image *image)
+{
+	uint64_t base_va = UINT64_MAX;
+	const struct gj_segment *segment;
+
+	for (unsigned int i = 0; (segment = gj_image_segment(image, i)); i++)
+		if (segment->va < base_va)
+			base_va = segment->va;
+	return base_va;
+}
+
+/* The debug file of an image by its build ID, open for reading; -1 when there is none. */
+static int open_debug_file(const struct gj_image *image, const char *debug_dir)
+{
+	struct gj_window id = gj_image_build_id(image);
+	const char *cache = getenv("DEBUGINFOD_CACHE_PATH"), *home = getenv("HOME");
+	char hex[129] = "", path[4096];
+	int fd;
+
+	if (id.size_bytes < 2 || id.size_bytes > 64)
+		return -1;
+	for (size_t i = 0; i < id.size_bytes; i++)
+		snprintf(hex + 2 * i, 3, "%02x", id.base[i]);
+	snprintf(path, sizeof(path), "%s/.build-id/%.2s/%s.debug", debug_dir, hex, hex + 2);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (cache)
+		snprintf(path, sizeof(path), "%s/%s/debuginfo", cache, hex);
+	else
+		snprintf(path, sizeof(path), "%s/.cache/debuginfod_client/%s/debuginfo",
+			 home ? home : "", hex);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void compile_all(struct compile *compile, const struct gj_image *image,
+			const char *debug_dir)
+{
+	struct gj_window bytes = gj_image_bytes(image);
+	int fd = debug_dir ? open_debug_file(image, debug_dir) : -1;
+	/* Only read from: libelf copies what it decompresses. */
+	Elf *elf = elf_memory((char *)(uintptr_t)bytes.base, bytes.size_bytes);
+
+	if (elf)
+		compile_elf(compile, elf);
+	elf_end(elf);
+	if (fd < 0)
+		return;
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	if (elf)
+		compile_elf(compile, elf);
+	elf_end(elf);
+	close(fd);
+}
+
+int gj_cfi_new(const struct gj_image *image, const char *debug_dir, struct gj_cfi **cfi_out)
+{
+	struct compile compile = { .arch = gj_image_arch(image) };
+
+	elf_version(EV_CURRENT);
+	compile.cfi = calloc(1, sizeof(*compile.cfi));
+	if (!compile.cfi)
+		return -ENOMEM;
+	compile.cfi->base_va = base_of(image);
+	compile_all(&compile, image, debug_dir);
+	if (!compile.err && !compile.cfi->cnt)
+		compile.err = -ENOENT;
+	if (compile.err) {
+		gj_cfi_free(compile.cfi);
+		return compile.err;
+	}
+	finish(compile.cfi);
+	*cfi_out = compile.cfi;
+	return 0;
+}
+
+void gj_cfi_free(struct gj_cfi *cfi)
+{
+	if (!cfi)
+		return;
+	free(cfi->rows);
+	free(cfi);
+}
+
+const struct gj_cfi_row *gj_cfi_find(const struct gj_cfi *cfi, uint64_t va)
+{
+	size_t low = 0, high = cfi->cnt;
+	const struct gj_cfi_row *row;
+
+	if (va < cfi->base_va || va - cfi->base_va > UINT32_MAX)
+		return NULL;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (cfi->rows[middle].start <= va - cfi->base_va)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	row = low ? &cfi->rows[low - 1] : NULL;
+	return row && (row->cfa_kind != GJ_CFA_NONE || row->is_root) ? row : NULL;
+}
+
+void gj_cfi_count(const struct gj_cfi *cfi, size_t *rows_out, size_t *expressions_out)
+{
+	*rows_out = cfi->cnt;
+	*expressions_out = cfi->expression_cnt;
+}
+
+const struct gj_cfi_row *gj_cfi_row(const struct gj_cfi *cfi, size_t index, uint64_t *va_out)
+{
+	if (index >= cfi->cnt)
+		return NULL;
+	*va_out = cfi->base_va + cfi->rows[index].start;
+	return &cfi->rows[index];
+}

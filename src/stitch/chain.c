@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A chain by frame pointers, as the kernel records it, and what a walk found
+ * of the same stack.
+ *
+ * The chain lacks the caller of whoever had no frame pointer of its own when
+ * it was interrupted. The walk has that caller, but may have no bytes for the
+ * rest. They meet where the walk unwinds the very frame whose record the
+ * frame-pointer register names: its return address is the chain's second
+ * address, and from there on both go in step. Where they do not meet the chain
+ * is given as it was, and the place where it may lack a caller is marked.
+ */
+#include <string.h>
+
+#include "stitch/walk.h"
+
+/*
+ * Instructions of a Go prologue behind which RBP is the function's own; at
+ * each of them SP has moved already (amd64).
+ */
+static bool is_before_fp(const struct gj_module *module, uint64_t va)
+{
+	struct gj_window code = gj_image_at(module->image, va);
+	static const uint8_t starts[][3] = {
+		{ 0x48, 0x89, 0xe5 },                       /* mov rbp, rsp */
+		{ 0x48, 0x89, 0x6c }, { 0x48, 0x89, 0xac }, /* mov [rsp+n], rbp */
+		{ 0x48, 0x8d, 0x6c }, { 0x48, 0x8d, 0xac }, /* lea rbp, [rsp+n] */
+	};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
+		if (code.size_bytes >= 4 && !memcmp(code.base, starts[i], 3) &&
+		    (code.base[2] == 0xe5 || code.base[3] == 0x24))
+			return true;
+	return false;
+}
+
+/* True unless the frame interrupted at @va is known to have set up its own frame pointer. */
+static bool may_lack_caller(struct gj_walk *walk, uint64_t va)
+{
+	struct gj_stitch_image image;
+	struct gj_module *module = gj_walk_module(walk, va, &image);
+	const struct gj_goplace *place;
+
+	if (!module || !module->gotab)
+		return true;
+	place = gj_module_place(module, va - image.bias);
+	if (!place->is_go || place->is_asm || !place->has_delta || place->delta <= 0)
+		return true;
+	return walk->view->arch != GJ_ARCH_AMD64 || is_before_fp(module, va - image.bias);
+}
+
+static bool is_root(struct gj_walk *walk, uint64_t va, const char **root_out)
+{
+	struct gj_stitch_image image;
+	struct gj_module *module = gj_walk_module(walk, va - 1, &image);
+	const struct gj_goplace *place;
+
+	if (!module || !module->gotab)
+		return false;
+	/* goexit's return address is its second byte; systemstack and mcall are callers of no one. */
+	place = gj_module_place(module, va - 1 - image.bias);
+	if (!place->seam)
+		return false;
+	*root_out = gj_seams[place->seam - 1].name;
+	return !strcmp(*root_out, "goexit") || !strcmp(*root_out, "mstart") ||
+	       !strcmp(*root_out, "rt0_go");
+}
+
+static void append(struct gj_walk *walk, const struct gj_stitch_input *input, size_t from)
+{
+	struct gj_stack *stack = walk->stack;
+	const char *root = NULL;
+
+	for (size_t i = from; i < input->user_cnt; i++) {
+		struct gj_stitch_image image;
+		struct gj_stack_frame frame = {
+			.va = input->user_chain[i],
+			.how = i ? GJ_FRAME_FP : GJ_FRAME_IP,
+			.is_return = i > 0,
+			.may_miss = i == 1 && from < 2 && may_lack_caller(walk, input->user_chain[0]),
+		};
+
+		if (gj_walk_module(walk, frame.va, &image)) {
+			frame.image = image.image;
+			frame.bias = image.bias;
+		}
+		if (stack->cnt == stack->max) {
+			stack->cut = GJ_CUT_LIMIT;
+			return;
+		}
+		stack->frames[stack->cnt++] = frame;
+		stack->has_gap |= frame.may_miss;
+	}
+	stack->is_complete = input->user_cnt &&
+			     is_root(walk, input->user_chain[input->user_cnt - 1], &root);
+	stack->root = stack->is_complete ? root : NULL;
+	stack->cut = stack->is_complete ? GJ_CUT_NONE : GJ_CUT_CHAIN;
+	if (stack->cut && stack->cnt)
+		stack->cut_va = stack->frames[stack->cnt - 1].va;
+}
+
+/* Frames the walk has found that the chain, which it meets at frame @meet, has not. */
+static size_t count_repaired(const struct gj_stack *stack, size_t meet)
+{
+	return stack->kernel_cnt + meet <= stack->cnt && meet > 1 ? meet - 1 : 0;
+}
+
+/* True when the walked frames from @meet on are the chain's, as far as both go. */
+static bool in_step(const struct gj_stack *stack, const struct gj_stitch_input *input, size_t meet)
+{
+	for (size_t i = stack->kernel_cnt + meet, k = 1; i < stack->cnt; i++, k++)
+		if (k >= input->user_cnt || stack->frames[i].va != input->user_chain[k])
+			return false;
+	return true;
+}
+
+/* Frames of @stack's user part that are not in the chain at all, in order of both. */
+static size_t count_added(const struct gj_stack *stack, const struct gj_stitch_input *input)
+{
+	size_t added = 0, k = 0;
+
+	for (size_t i = stack->kernel_cnt; i < stack->cnt; i++) {
+		size_t at = k;
+
+		while (at < input->user_cnt && input->user_chain[at] != stack->frames[i].va)
+			at++;
+		if (at < input->user_cnt)
+			k = at + 1;
+		else
+			added++;
+	}
+	return added;
+}
+
+void gj_chain_join(struct gj_walk *walk, const struct gj_stitch_input *input)
+{
+	struct gj_stack *stack = walk->stack;
+	size_t walked = stack->cnt - stack->kernel_cnt, meet = walk->join_index;
+
+	if (stack->is_complete) {
+		stack->repaired_cnt = count_added(stack, input);
+		return;
+	}
+	if (meet && walked && input->user_cnt && in_step(stack, input, meet)) {
+		stack->repaired_cnt = count_repaired(stack, meet);
+		append(walk, input, walked - meet + 1);
+		return;
+	}
+	/* Not the same stack, or too few bytes to tell: the longer of the two, nothing mixed. */
+	if (walked >= input->user_cnt)
+		return;
+	stack->cnt = stack->kernel_cnt;
+	stack->has_gap = false;
+	append(walk, input, 0);
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What walks know of one image: where its seams are, what Go's tables say of
+ * the addresses met so far, and its call frame information, compiled on first
+ * use.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stitch/walk.h"
+
+/* Only these begin a name of the seam table; most functions are told apart by the first bytes. */
+static bool may_be_seam(const char *name)
+{
+	return !strncmp(name, "runtime.", 8) || !strncmp(name, "time.now", 8) ||
+	       !strncmp(name, "crosscall2", 10) || !strncmp(name, "gogo", 4);
+}
+
+static uint8_t seam_of(const char *name)
+{
+	if (!may_be_seam(name))
+		return 0;
+	for (size_t i = 0; i < gj_seam_cnt; i++)
+		if (!strcmp(gj_seams[i].function, name))
+			return (uint8_t)(i + 1);
+	return 0;
+}
+
+/*
+ * A function and its ABI wrapper bear one name. The wrapper is an ordinary
+ * frame, and its function ID is the greater one.
+ */
+static void find_seams(struct gj_module *module)
+{
+	uint8_t ids[GJ_MODULE_SEAM_CNT];
+	uint32_t func_cnt = gj_gotab_info(module->gotab)->func_cnt;
+	struct gj_gofunc func;
+
+	for (uint32_t i = 0; i < func_cnt; i++) {
+		size_t slot;
+		uint8_t seam;
+
+		if (gj_gotab_func(module->gotab, i, &func) || !(seam = seam_of(func.name)))
+			continue;
+		for (slot = 0; slot < module->seam_cnt; slot++)
+			if (module->seams[slot].seam == seam)
+				break;
+		if (slot == GJ_MODULE_SEAM_CNT || (slot < module->seam_cnt && ids[slot] <= func.func_id))
+			continue;
+		module->seam_cnt += slot == module->seam_cnt;
+		module->seams[slot].entry_va = func.entry_va;
+		module->seams[slot].seam = seam;
+		ids[slot] = func.func_id;
+	}
+}
+
+static struct gj_module *module_new(const struct gj_stitch_image *image)
+{
+	size_t place_cnt = image->gotab ? GJ_GOPLACE_CNT : 0;
+	struct gj_module *module = calloc(1, sizeof(*module) + place_cnt * sizeof(module->places[0]));
+
+	if (!module)
+		return NULL;
+	module->image = image->image;
+	module->gotab = image->gotab;
+	module->is_vdso = image->is_vdso;
+	module->m_vdso_sp = -1;
+	module->cgo_g_off = module->cgo_depth_off = -1;
+	for (size_t i = 0; i < place_cnt; i++)
+		module->places[i].va = UINT64_MAX;
+	if (module->gotab) {
+		find_seams(module);
+		gj_module_read_code(module);
+	}
+	return module;
+}
+
+void gj_module_free(struct gj_module *module)
+{
+	if (!module)
+		return;
+	gj_cfi_free(module->cfi);
+	free(module);
+}
+
+static void read_place(struct gj_module *module, uint64_t va, struct gj_goplace *place)
+{
+	struct gj_gofunc func;
+
+	*place = (struct gj_goplace){ .va = va };
+	if (gj_gotab_find_func(module->gotab, va, &func))
+		return;
+	place->is_go = true;
+	place->is_entry = va == func.entry_va;
+	place->is_top = func.flag & GJ_GOFUNC_TOPFRAME;
+	place->is_asm = func.flag & GJ_GOFUNC_ASM;
+	place->has_delta = !gj_gotab_sp_delta(module->gotab, &func, va, &place->delta);
+	for (size_t i = 0; i < module->seam_cnt; i++)
+		if (module->seams[i].entry_va == func.entry_va)
+			place->seam = module->seams[i].seam;
+}
+
+const struct gj_goplace *gj_module_place(struct gj_module *module, uint64_t va)
+{
+	struct gj_goplace *place = &module->places[(va ^ va >> 12) % GJ_GOPLACE_CNT];
+
+	if (place->va != va)
+		read_place(module, va, place);
+	return place;
+}
+
+struct gj_stitcher {
+	struct gj_module *modules;
+};
+
+int gj_stitcher_new(struct gj_stitcher **stitcher_out)
+{
+	struct gj_stitcher *stitcher = calloc(1, sizeof(*stitcher));
+
+	if (!stitcher)
+		return -ENOMEM;
+	*stitcher_out = stitcher;
+	return 0;
+}
+
+void gj_stitcher_free(struct gj_stitcher *stitcher)
+{
+	if (!stitcher)
+		return;
+	while (stitcher->modules) {
+		struct gj_module *module = stitcher->modules;
+
+		stitcher->modules = module->next;
+		gj_module_free(module);
+	}
+	free(stitcher);
+}
+
+struct gj_module *gj_walk_module(struct gj_walk *walk, uint64_t va,
+				 struct gj_stitch_image *image_out)
+{
+	struct gj_module **at = &walk->stitcher->modules, *module;
+
+	*image_out = (struct gj_stitch_image){ 0 };
+	if (walk->view->find_image(walk->view->data, va, image_out) ||
+	    (!image_out->image && !image_out->is_vdso)) {
+		walk->cut = GJ_CUT_NO_IMAGE;
+		return NULL;
+	}
+	/* The vdso may come without an image; it has no tables then. */
+	if (!image_out->image)
+		image_out->gotab = NULL;
+	while (*at && ((*at)->image != image_out->image || (*at)->gotab != image_out->gotab))
+		at = &(*at)->next;
+	module = *at;
+	if (!module) {
+		module = module_new(image_out);
+		if (!module) {
+			walk->is_out_of_memory = true;
+			return NULL;
+		}
+	} else {
+		*at = module->next;
+	}
+	/* The one used last stands first. */
+	module->next = walk->stitcher->modules;
+	walk->stitcher->modules = module;
+	return module;
+}
+
+struct gj_module *gj_walk_modules(const struct gj_walk *walk)
+{
+	return walk->stitcher->modules;
+}

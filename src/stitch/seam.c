@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The seam table: places where the Go runtime leaves one stack for another, or
+ * where a frame has no ordinary caller (Go src/runtime/asm_amd64.s,
+ * asm_arm64.s, proc.go, traceback.go). docs/stacks.md draws each.
+ *
+ * A seam's function is called at a frame of its Go function. It says that the
+ * stack ends, names the caller, or puts SP right and leaves the rest to the
+ * tables. All of them tell by SP which stack they are on, so that the
+ * instructions before and after the switch come out right too.
+ */
+#include <string.h>
+
+#include "stitch/walk.h"
+
+/* A link-time address is inside the function called @name that gave this row. */
+static bool is_in(struct gj_walk *walk, uint64_t va, const char *function)
+{
+	struct gj_stitch_image image;
+	struct gj_module *module = gj_walk_module(walk, va, &image);
+	struct gj_gofunc func;
+
+	return module && module->gotab &&
+	       !gj_gotab_find_func(module->gotab, va - image.bias, &func) &&
+	       !strcmp(func.name, function);
+}
+
+static bool is_go(struct gj_walk *walk, uint64_t va)
+{
+	struct gj_stitch_image image;
+	struct gj_module *module = gj_walk_module(walk, va, &image);
+
+	return module && module->gotab && gj_module_place(module, va - image.bias)->is_go;
+}
+
+bool gj_has_left(struct gj_walk *walk, const char *function)
+{
+	const struct gj_runtime *runtime = &walk->runtime;
+
+	return runtime->cur && gj_walk_on_cur(walk, runtime->sched_sp) &&
+	       (function ? is_in(walk, runtime->sched_pc, function) :
+			   is_go(walk, runtime->sched_pc));
+}
+
+/*
+ * systemstack runs a function on g0's stack. Its own frame is on the
+ * goroutine's, whose SP it saved, as if systemstack_switch had been called.
+ * Called on g0 it jumps to the function and leaves no frame; met on g0 before
+ * that jump, SP is well below where g0's stack is taken up.
+ */
+static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	(void)place;
+	if (!gj_walk_runtime(walk)) {
+		/* Innermost it may be on either stack; as a caller it is on g0's. */
+		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	}
+	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD ||
+	    (walk->is_innermost && walk->sp + 16 <= walk->runtime.g0_sp))
+		return GJ_STEP_STAY;
+	if (!gj_has_left(walk, "runtime.systemstack_switch"))
+		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	walk->sp = walk->runtime.sched_sp;
+	return GJ_STEP_STAY;
+}
+
+/*
+ * morestack calls newstack on g0's stack; the function that wants more stack
+ * has its state saved at the call of morestack in its prologue.
+ */
+static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	const struct gj_goffsets *offsets = walk->view->offsets;
+	uint64_t link = 0;
+
+	(void)place;
+	if (!gj_walk_runtime(walk))
+		return walk->is_innermost ? GJ_STEP_STAY : gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
+		return GJ_STEP_STAY;
+	/* newstack may give the thread to others: m.curg is not who called any more. */
+	if (walk->is_scheduling || !walk->runtime.cur)
+		return gj_walk_root(walk, "schedule");
+	if (!gj_has_left(walk, NULL))
+		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	gj_walk_forget_regs(walk);
+	if (walk->view->arch == GJ_ARCH_ARM64) {
+		/* gobuf.lr stands before gobuf.bp in every release. */
+		if (!gj_walk_u64(walk, walk->runtime.cur + (uint64_t)offsets->g_sched_bp - 8, &link))
+			return GJ_STEP_CUT;
+		gj_walk_set_reg(walk, GJ_ARM64_LR, link);
+	}
+	if (gj_walk_enter(walk, walk->runtime.sched_pc, walk->runtime.sched_sp, GJ_FRAME_SEAM,
+			  "morestack", true) != GJ_STEP_FRAME)
+		return GJ_STEP_CUT;
+	/* In its prologue, as if interrupted there. */
+	walk->is_innermost = walk->view->arch == GJ_ARCH_ARM64;
+	return GJ_STEP_FRAME;
+}
+
+/*
+ * mcall leaves the goroutine for the scheduler for good. What runs below it is
+ * on behalf of that goroutine only as long as m.curg still names the one that
+ * mcall was given, which stands at its SP (since Go 1.17: "open up space for
+ * fn's arg spill slot").
+ */
+static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	const struct gj_runtime *runtime = &walk->runtime;
+	uint64_t given = 0;
+
+	(void)place;
+	if (!gj_walk_runtime(walk))
+		return walk->is_innermost ? gj_walk_cut(walk, GJ_CUT_NO_RUNTIME) :
+					    gj_walk_root(walk, "mcall");
+	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
+		return GJ_STEP_STAY;
+	/* Met itself, before the function is called, it has just come from there. */
+	if (walk->is_innermost)
+		given = runtime->cur;
+	else if (!gj_walk_u64(walk, walk->sp, &given))
+		return GJ_STEP_CUT;
+	if (!runtime->cur || given != runtime->cur || walk->view->arch == GJ_ARCH_ARM64)
+		return gj_walk_root(walk, "mcall");
+	if (!gj_has_left(walk, NULL))
+		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	gj_walk_forget_regs(walk);
+	return gj_walk_enter(walk, runtime->sched_pc, runtime->sched_sp, GJ_FRAME_SEAM, "mcall",
+			     true);
+}
+
+/*
+ * gogo takes SP from the gobuf and jumps to its PC. Once SP is the
+ * goroutine's, the frame to go on with is the one saved.
+ */
+static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	(void)place;
+	if (!gj_walk_runtime(walk))
+		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	if (gj_walk_kind(walk, walk->sp) != GJ_ON_GOROUTINE)
+		return GJ_STEP_STAY;
+	if (!walk->is_innermost || !is_go(walk, walk->runtime.sched_pc))
+		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	gj_walk_forget_regs(walk);
+	walk->reached[GJ_ON_GOROUTINE] = walk->sp - 1;
+	return gj_walk_enter(walk, walk->runtime.sched_pc, walk->sp, GJ_FRAME_SEAM, "gogo", true);
+}
+
+/* The scheduler: from here on m.curg is whoever runs next. */
+static enum gj_step seam_schedule(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	(void)place;
+	walk->is_scheduling = true;
+	return GJ_STEP_STAY;
+}
+
+/* The first frame of a goroutine, of g0, or of the program. */
+static enum gj_step seam_top(struct gj_walk *walk, const struct gj_goplace *place)
+{
+	return gj_walk_root(walk, gj_seams[place->seam - 1].name);
+}
+
+#define FIRST 15
+#define LAST 27
+
+const struct gj_seam gj_seams[] = {
+	{ "systemstack", "runtime.systemstack", FIRST, LAST, false, seam_systemstack },
+	{ "morestack", "runtime.morestack", FIRST, LAST, false, seam_morestack },
+	{ "mcall", "runtime.mcall", FIRST, LAST, false, seam_mcall },
+	{ "gogo", "runtime.gogo", FIRST, LAST, false, seam_gogo },
+	{ "gogo", "gogo", 17, LAST, false, seam_gogo },
+	{ "asmcgocall", "runtime.asmcgocall", FIRST, LAST, false, gj_seam_asmcgocall },
+	{ "cgocallback", "runtime.cgocallback", 16, LAST, false, gj_seam_cgocallback },
+	{ "cgocallback", "runtime.cgocallback_gofunc", FIRST, FIRST, false, gj_seam_cgocallback },
+	{ "crosscall2", "crosscall2", FIRST, LAST, false, gj_seam_crosscall2 },
+	{ "sigfwd", "runtime.sigfwd", FIRST, LAST, false, gj_seam_aligned },
+	{ "callCgoSigaction", "runtime.callCgoSigaction", FIRST, LAST, false, gj_seam_aligned },
+	{ "callCgoMmap", "runtime.callCgoMmap", FIRST, LAST, false, gj_seam_aligned },
+	{ "callCgoMunmap", "runtime.callCgoMunmap", FIRST, LAST, false, gj_seam_aligned },
+	{ "vdso", "runtime.nanotime1", FIRST, LAST, false, gj_seam_vdso_caller },
+	{ "vdso", "runtime.walltime", 17, LAST, false, gj_seam_vdso_caller },
+	{ "vdso", "runtime.walltime1", FIRST, 16, false, gj_seam_vdso_caller },
+	{ "vdso", "time.now", 17, LAST, false, gj_seam_vdso_caller },
+	{ "vdso", "runtime.vgetrandom1", 24, LAST, false, gj_seam_vdso_caller },
+	{ "schedule", "runtime.schedule", FIRST, LAST, false, seam_schedule },
+	{ "schedule", "runtime.execute", FIRST, LAST, false, seam_schedule },
+	{ "asyncPreempt", "runtime.asyncPreempt", FIRST, LAST, true, NULL },
+	{ "sigpanic", "runtime.sigpanic", FIRST, LAST, true, NULL },
+	{ "sigpanic0", "runtime.sigpanic0", FIRST, LAST, true, NULL },
+	{ "debugCall", "runtime.debugCallV1", FIRST, 16, true, NULL },
+	{ "debugCall", "runtime.debugCallV2", 17, LAST, true, NULL },
+	{ "sigtramp", "runtime.sigtramp", FIRST, LAST, false, NULL },
+	{ "goexit", "runtime.goexit", FIRST, LAST, false, seam_top },
+	{ "mstart", "runtime.mstart", FIRST, LAST, false, seam_top },
+	{ "rt0_go", "runtime.rt0_go", FIRST, LAST, false, seam_top },
+};
+
+const size_t gj_seam_cnt = sizeof(gj_seams) / sizeof(gj_seams[0]);
