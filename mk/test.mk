@@ -80,6 +80,9 @@ CHECK_SCRIPTS += \
 	tests/sym/names.sh \
 	tests/sym/npm.sh
 
+CHECK_SCRIPTS += \
+	tests/stitch/live.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
@@ -153,6 +156,9 @@ TEST_PROGRAMS += \
 TEST_PROGRAMS += \
 	bench/measure \
 	sym/agree
+
+TEST_PROGRAMS += \
+	stitch/live
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Runs inside gdb: stops a Go program at chosen places, instruction by
+instruction, and compares our walk of the stopped thread with gdb's, which
+unwinds by .debug_frame and .eh_frame (and knows signal frames).
+
+gdb knows nothing of the runtime's switches of stacks. There it is helped by
+what itself said a moment before: a function that switches stacks has one
+caller, which gdb sees at the function's first instruction, and whatever the
+function then does on another stack, those callers stay.
+
+Prints one line "NAME: N stops, N complete, N cut, N wrong" for each place, the
+reasons of cuts, and each wrong stack.
+"""
+import collections
+import os
+import signal
+import subprocess
+import threading
+
+import gdb
+
+SEAMS = ("runtime.systemstack", "runtime.morestack", "runtime.mcall", "runtime.asmcgocall",
+         "runtime.cgocallback", "runtime.cgocallback_gofunc", "runtime.nanotime1", "time.now", "runtime.vgetrandom1",
+         "runtime.walltime", "runtime.walltime1", "runtime.gogo", "gogo")
+TOPS = ("runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mstart.abi0",
+        "runtime.goexit.abi0", "runtime.rt0_go.abi0")
+MAX_FRAMES = 600
+MAX_STOPS = 400
+
+walker = None
+log = open(os.environ["GJ_LOG"], "w")
+totals = collections.Counter()
+
+
+def say(text):
+    log.write(text + "\n")
+    log.flush()
+
+
+def name_at(pc):
+    text = gdb.execute("info symbol 0x%x" % pc, to_string=True)
+    if text.startswith("No symbol"):
+        return ""
+    text = text.split(" in section ")[0]
+    return text.split(" + ")[0].replace(".abi0", "")
+
+
+names = {}
+
+
+def name(pc):
+    if pc <= 0:
+        return ""
+    if pc not in names:
+        names[pc] = name_at(pc)
+    return names[pc]
+
+
+def reg(what):
+    return int(gdb.parse_and_eval("(unsigned long)$" + what))
+
+
+def registers():
+    order = "rax rbx rcx rdx rsi rdi rbp rsp rip r8 r9 r10 r11 r12 r13 r14 r15".split()
+    return [reg("fs_base")] + [reg(r) for r in order]
+
+
+def ours():
+    walker.stdin.write(" ".join("%x" % r for r in registers()) + "\n")
+    walker.stdin.flush()
+    head, *frames = walker.stdout.readline().rstrip("\n").split("\t")
+    state, why = head.split(" ", 1)
+    return state, why, [(int(f.split(":")[0], 16), f.split(":")[1]) for f in frames]
+
+
+def frames_of_gdb():
+    """Addresses up to a root or a seam, and what the last one is."""
+    pcs, frame = [], gdb.newest_frame()
+    while frame is not None and len(pcs) < MAX_FRAMES:
+        kind = frame.type()
+        pc = frame.pc()
+        if kind != gdb.INLINE_FRAME and kind != gdb.SIGTRAMP_FRAME:
+            pcs.append(pc)
+            # A return address behind a call is looked up before it.
+            called = name(pc - 1) if len(pcs) > 1 else name(pc)
+            if called in TOPS or called in SEAMS:
+                return pcs, called
+            if name(pc).startswith("runtime.sigreturn"):
+                # Not known to gdb by this name (Go up to 1.20): helped with the kernel's layout.
+                more, called = interrupted(int(frame.read_register("rsp")))
+                return pcs + more, called
+        elif kind == gdb.SIGTRAMP_FRAME:
+            pcs.append(pc)
+        try:
+            frame = frame.older()
+        except gdb.error:
+            break
+    return pcs, None
+
+
+def interrupted(context):
+    """The same from where a signal came in: struct ucontext at @context."""
+    word = "*(unsigned long *)%d"
+    saved = {r: reg(r) for r in ("rip", "rsp", "rbp")}
+    try:
+        for r, off in (("rip", 168), ("rsp", 160), ("rbp", 120)):
+            gdb.execute("set $%s = %d" % (r, int(gdb.parse_and_eval(word % (context + off)))))
+        return frames_of_gdb()
+    finally:
+        for r, value in saved.items():
+            gdb.execute("set $%s = %d" % (r, value))
+
+
+class Records:
+    """What gdb saw at the first instruction of functions that switch stacks, by thread."""
+
+    def __init__(self):
+        self.chains = {}
+
+    def truth(self):
+        """The whole chain; None where gdb cannot know it."""
+        pcs, last = frames_of_gdb()
+        if last is None:
+            # Out of C's last frame: a thread's root.
+            return pcs
+        if last in TOPS:
+            return pcs
+        if len(pcs) == 1 and is_entry(pcs[0], last):
+            pcs = whole_at_entry()
+            if pcs is None:
+                return None
+            self.chains[gdb.selected_thread().num, last] = pcs
+            if last in ("runtime.gogo", "gogo"):
+                self.gogo_sp = reg("rsp")
+            return pcs
+        record = self.chains.get((gdb.selected_thread().num, last))
+        if record and last in ("runtime.gogo", "gogo") and abs(reg("rsp") - self.gogo_sp) > 4096:
+            # It has left for a goroutine: for the one that wanted more stack, if it was one.
+            resumer = name(record[1] - 1) if len(record) > 1 else ""
+            record = self.chains.get((gdb.selected_thread().num, "runtime.morestack")) \
+                if resumer == "runtime.newstack" else None
+        return None if record is None else pcs + record[1:]
+
+
+
+def entry_of(function):
+    # What is left when its suffix is taken off may be the wrapper.
+    for spelled in (function + ".abi0", function):
+        try:
+            return int(gdb.parse_and_eval("(unsigned long)&'%s'" % spelled))
+        except gdb.error:
+            pass
+    return None
+
+
+entries = {}
+
+
+def is_entry(pc, function):
+    if function not in entries:
+        entries[function] = entry_of(function)
+    return pc == entries[function] or name_offset(pc) == 0
+
+
+def name_offset(pc):
+    text = gdb.execute("info symbol 0x%x" % pc, to_string=True).split(" in section ")[0]
+    return int(text.split(" + ")[1]) if " + " in text else 0
+
+
+def whole_at_entry():
+    """At its first instruction a seam function is an ordinary one: its caller is at SP."""
+    first, frame = gdb.newest_frame().pc(), gdb.newest_frame().older()
+    if frame is None:
+        return None
+    pcs = [first]
+    while frame is not None and len(pcs) < MAX_FRAMES:
+        pc = frame.pc()
+        if frame.type() != gdb.INLINE_FRAME:
+            pcs.append(pc)
+            called = name(pc - 1)
+            if called in TOPS:
+                return pcs
+            if called in SEAMS:
+                record = records.chains.get((gdb.selected_thread().num, called))
+                return None if record is None else pcs + record[1:]
+        try:
+            frame = frame.older()
+        except gdb.error:
+            break
+    return pcs
+
+
+records = Records()
+
+
+class Place:
+    def __init__(self, title):
+        self.title = title
+        self.counts = collections.Counter()
+        self.cuts = collections.Counter()
+        self.shown = 0
+
+    def compare(self):
+        truth = records.truth()
+        if truth is None:
+            self.counts["unknown"] += 1
+            return
+        state, why, frames = ours()
+        mine = [pc for pc, _ in frames]
+        self.counts["stops"] += 1
+        good = mine == truth if state == "complete" else mine == truth[:len(mine)]
+        if state == "complete" and not good:
+            # A root of C's threads: gdb may show frames behind it.
+            good = why.startswith("thread") and mine == truth[:len(mine)]
+            # On g0 the scheduler serves nobody any more.
+            good |= why.startswith(("mcall", "schedule")) and mine == truth[:len(mine)]
+        if good:
+            self.counts[state] += 1
+            if state == "cut":
+                symbol = gdb.execute("info symbol $rip", to_string=True)
+                self.cuts["%s, in %s, at %s" % (why.rstrip(" 01"), name(mine[-1] - (len(mine) > 1)),
+                                                symbol.split(" in section")[0])] += 1
+            return
+        self.counts["wrong"] += 1
+        self.shown += 1
+        if self.shown <= 3:
+            say("# wrong in %s at %s (%s %s)" % (self.title, gdb.execute(
+                "info symbol $rip", to_string=True).split(" in section")[0], state, why))
+            for i in range(min(12, max(len(mine), len(truth)))):
+                a = "%x %s %s" % (mine[i], frames[i][1], name(mine[i] - (i > 0))) \
+                    if i < len(mine) else "-"
+                b = "%x %s" % (truth[i], name(truth[i] - (i > 0))) if i < len(truth) else "-"
+                if a.split()[0] != b.split()[0] or i < 6:
+                    say("#   %-2s ours %-60s gdb %s" % ("" if a.split()[0] == b.split()[0] else
+                                                          "!!", a, b))
+
+    def done(self):
+        counts = self.counts
+        say("%s: %d stops, %d complete, %d cut, %d wrong, %d without truth" % (
+            self.title, counts["stops"], counts["complete"], counts["cut"], counts["wrong"],
+            counts["unknown"]))
+        for why, cnt in self.cuts.most_common(5):
+            say("#   cut %d times: %s" % (cnt, why))
+
+
+def stops_at(functions):
+    return [gdb.Breakpoint("*0x%x" % entry_of(f)) for f in functions if entry_of(f) is not None]
+
+
+def run():
+    """Continues to a breakpoint; false when none is met for a while."""
+    timer = threading.Timer(20, os.kill, (gdb.selected_inferior().pid, signal.SIGINT))
+    timer.start()
+    gdb.execute("continue", to_string=True)
+    timer.cancel()
+    return "SIGINT" not in gdb.execute("info program", to_string=True)
+
+
+def place(where, steps, title=None, condition=None, before=()):
+    """
+    Compares at @where (one of several, joined by blanks) and for @steps
+    instructions on. On the way there it stops, and compares, at @before: the
+    functions that switch stacks, so that gdb has seen their callers.
+    """
+    at = Place(title or where)
+    records.chains.clear()
+    wanted = [f for f in where.split() if entry_of(f) is not None]
+    if not wanted:
+        say("%s: not in this program" % at.title)
+        return
+    targets, others = stops_at(wanted), stops_at(before)
+    if condition:
+        targets[0].condition = condition
+    for _ in range(MAX_STOPS):
+        if not run():
+            break
+        at.compare()
+        pc = reg("rip")
+        # Wanted where gdb knows what stands above.
+        if pc in [entry_of(f) for f in wanted] and records.truth():
+            for breakpoint in targets + others:
+                breakpoint.delete()
+            for _ in range(steps):
+                gdb.execute("stepi", to_string=True)
+                at.compare()
+            at.done()
+            return
+    for breakpoint in targets + others:
+        breakpoint.delete()
+    say("%s: not reached" % at.title)
+
+
+def start(program, stripped, arguments):
+    global walker
+    for line in ("set pagination off", "set confirm off", "set width 0", "set breakpoint pending off",
+                 "set debuginfod enabled off", "handle SIGURG nostop noprint pass",
+                 "handle SIGSEGV nostop noprint pass", "set backtrace limit %d" % MAX_FRAMES,
+                 "set backtrace past-main on",
+                 "set auto-load python-scripts off", "set python print-stack full",
+                 "set disassemble-next-line off", "set language c",
+                 "set print demangle off", "set print asm-demangle off"):
+        gdb.execute(line, to_string=True)
+    # A goroutine preempted while one instruction is stepped does not come back to it.
+    gdb.execute("set environment GODEBUG cpu.sha=off%s" %
+                ("" if what == "preempt" else ",asyncpreemptoff=1"), to_string=True)
+    gdb.execute("file %s" % program, to_string=True)
+    gdb.execute("set args %s >/dev/null" % arguments)
+    gdb.execute("break main.main", to_string=True)
+    gdb.execute("run", to_string=True)
+    gdb.execute("delete", to_string=True)
+    gdb.execute("set scheduler-locking step", to_string=True)
+    walker = subprocess.Popen([os.environ["GJ_WALKER"], str(gdb.selected_inferior().pid), stripped],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+SWITCHES = ("runtime.morestack", "runtime.systemstack", "runtime.mcall", "runtime.asmcgocall",
+            "runtime.cgocallback", "runtime.cgocallback_gofunc")
+
+
+def plain():
+    place("main.framed", 60, "prologue, leaf, epilogue")
+    place("main.recurse", 40, "recursion", "$rax == 0" if new_abi else None)
+    place("main.duff", 120, "duffcopy")
+    place("crypto/sha256.block crypto/internal/fips140/sha256.blockAVX2", 250, "sha256 using rbp")
+    place("runtime.nanotime1", 120, "vdso by nanotime1")
+    place("time.now", 120, "vdso by time.now")
+    place("runtime.systemstack", 150, "systemstack")
+    place("runtime.morestack", 120, "morestack")
+    place("runtime.copystack", 20, "copystack", before=("runtime.morestack",))
+    place("gogo runtime.gogo", 20, "gogo", before=("runtime.morestack",))
+    place("runtime.mcall", 80, "mcall")
+    place("runtime.park_m", 20, "park_m", before=("runtime.mcall",))
+    place("runtime.sigtramp", 60, "sigtramp")
+    place("runtime.sighandler", 5, "sighandler")
+    place("runtime.sigpanic", 10, "sigpanic")
+    place("runtime.gopanic", 5, "panic")
+
+
+def preempt():
+    place("runtime.asyncPreempt", 80, "asyncPreempt")
+    place("runtime.asyncPreempt2", 5, "asyncPreempt2")
+    place("runtime.doSigPreempt", 5, "signal handler")
+
+
+def cgo():
+    place("runtime.asmcgocall", 60, "asmcgocall")
+    place("c_outer", 40, "C", before=SWITCHES)
+    place("crosscall2", 60, "crosscall2", before=SWITCHES)
+    place("runtime.cgocallback_gofunc" if entry_of("runtime.cgocallback_gofunc") else
+          "runtime.cgocallback", 80, "cgocallback", before=SWITCHES)
+    place("main.goLeaf", 4, "Go under C", before=SWITCHES)
+    place("c_leaf", 6, "C under Go under C under Go under C", before=SWITCHES)
+    place("c_time", 60, "vdso by libc", before=SWITCHES)
+
+
+program, stripped, what, version = os.environ["GJ_LIVE"].split(":")
+new_abi = int(version.split(".")[1]) >= 17
+start(program, stripped, "loop" if what == "preempt" else "")
+{"plain": plain, "preempt": preempt, "cgo": cgo}[what]()
+gdb.execute("kill", to_string=True)
