@@ -21,6 +21,9 @@ enum gj_how {
 	GJ_HOW_IP,     /* the sample's own address */
 	GJ_HOW_KERNEL, /* the kernel's own unwinder */
 	GJ_HOW_FP,     /* frame pointers, by the kernel or over the dump */
+	GJ_HOW_PCSP,   /* Go's tables, over the dump */
+	GJ_HOW_CFI,    /* call frame information, over the dump */
+	GJ_HOW_SEAM,   /* from one stack to another (src/stitch) */
 };
 
 struct gj_frame {

@@ -10,8 +10,6 @@
 #include <linux/perf_event.h>
 #include <string.h>
 
-#include "stitch/stitch.h"
-
 /* Since Linux 6.19: what follows is a cookie, the user's part comes in a record of its own. */
 #define CONTEXT_USER_DEFERRED ((uint64_t)-640)
 
@@ -116,21 +114,66 @@ bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *v
 	return true;
 }
 
+/* The stack dump of the sample at hand, which begins at SP. */
+static int read_dump(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
+{
+	const struct gj_chain *chain = data;
+	struct gj_window dump = { chain->sample->stack, chain->sample->stack_bytes };
+	uint64_t sp;
+
+	gj_sample_reg(chain->sample, chain->regs.sp, &sp);
+	return va >= sp && gj_window_read(dump, va - sp, bytes_out, size_bytes) ? 0 : -EFAULT;
+}
+
+static int find_image(void *data, uint64_t va, struct gj_stitch_image *image_out)
+{
+	struct gj_chain *chain = data;
+	struct gj_mapping mapping = resolve(chain, va);
+	const struct gj_dso *dso = mapping.dso ? gj_dsos_find(chain->dsos, &mapping) : NULL;
+	uint64_t link_va;
+
+	if (!dso || !dso->image || gj_image_off_to_va(dso->image, mapping.file_off, &link_va))
+		return -ENOENT;
+	*image_out = (struct gj_stitch_image){
+		.image = dso->image,
+		.gotab = dso->gotab,
+		.bias = va - link_va,
+	};
+	return 0;
+}
+
+static enum gj_how how_of(const struct gj_stack_frame *frame)
+{
+	static const enum gj_how hows[GJ_FRAME_HOW_CNT] = {
+		[GJ_FRAME_IP] = GJ_HOW_IP,   [GJ_FRAME_KERNEL] = GJ_HOW_KERNEL,
+		[GJ_FRAME_PCSP] = GJ_HOW_PCSP, [GJ_FRAME_CFI] = GJ_HOW_CFI,
+		[GJ_FRAME_FP] = GJ_HOW_FP,   [GJ_FRAME_SEAM] = GJ_HOW_SEAM,
+	};
+
+	return hows[frame->how];
+}
+
+/* A dwarf-mode sample has the user part as a stack dump. */
 static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 {
-	struct gj_window stack = { sample->stack, sample->stack_bytes };
-	uint64_t ip, sp, fp;
-	size_t cnt;
+	struct gj_stitch_view view = {
+		.data = chain,
+		.read = read_dump,
+		.find_image = find_image,
+		.arch = chain->regs.arch,
+	};
+	const struct gj_stitch_input input = { .regs = sample->regs };
+	struct gj_stack stack = { .frames = chain->walked, .max = chain->max - chain->cnt };
 
-	if (!gj_sample_reg(sample, chain->regs.ip, &ip))
-		return;
-	if (!gj_sample_reg(sample, chain->regs.sp, &sp) ||
-	    !gj_sample_reg(sample, chain->regs.fp, &fp))
-		stack = (struct gj_window){ NULL, 0 };
+	gj_sample_reg(sample, chain->regs.g, &view.g);
 	chain->first_user = chain->cnt;
-	cnt = gj_fp_walk(stack, ip, sp, fp, chain->walked, chain->max - chain->cnt);
-	for (size_t i = 0; i < cnt; i++)
-		add_user(chain, chain->walked[i]);
+	if (gj_stitch(chain->stitcher, &view, &input, &stack)) {
+		chain->is_cut = true;
+		return;
+	}
+	for (size_t i = 0; i < stack.cnt; i++)
+		add(chain, find_user(chain, stack.frames[i].va, stack.frames[i].is_return),
+		    how_of(&stack.frames[i]));
 }
 
 static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)

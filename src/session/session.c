@@ -50,9 +50,9 @@ static void complain_memory(struct gj_session *session)
 /* Without a word on the machine it is one like this. */
 static struct gj_reg_numbers regs_of(enum gj_recorded machine)
 {
-	static const struct gj_reg_numbers amd64 = { .g = 22, .sp = 7, .fp = 6, .ip = 8 };
-	static const struct gj_reg_numbers arm64 = { .g = 28, .sp = 31, .fp = 29, .ip = 32 };
-	static const struct gj_reg_numbers none = { 64, 64, 64, 64 };
+	static const struct gj_reg_numbers amd64 = { GJ_ARCH_AMD64, .g = 22, .sp = 7 };
+	static const struct gj_reg_numbers arm64 = { GJ_ARCH_ARM64, .g = 28, .sp = 31 };
+	static const struct gj_reg_numbers none = { .g = 64, .sp = 64 };
 
 #ifdef __aarch64__
 	if (machine == GJ_RECORDED_UNKNOWN)
@@ -86,7 +86,7 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->history = gj_ghistory_new();
 	session->folded = gj_folded_new();
 	if (!session->dsos || !session->locations || !session->history || !session->folded ||
-	    !gj_buf_reserve(&session->out, OUT_BYTES)) {
+	    gj_stitcher_new(&session->chain.stitcher) || !gj_buf_reserve(&session->out, OUT_BYTES)) {
 		host->warn(host->data, "out of memory");
 		gj_session_end(session);
 		return NULL;
@@ -115,6 +115,8 @@ void gj_session_end(struct gj_session *session)
 	gj_folded_free(session->folded);
 	gj_ghistory_free(session->history);
 	gj_locations_free(session->locations);
+	/* Before the images that it learnt from. */
+	gj_stitcher_free(session->chain.stitcher);
 	gj_dsos_free(session->dsos);
 	gj_buf_deinit(&session->out);
 	free(session);

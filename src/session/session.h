@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "gojitter.h"
 #include "report/report.h"
+#include "stitch/stitch.h"
 
 /* What a location tells of its goroutine; struct gj_location.classes. */
 enum gj_class {
@@ -122,7 +123,8 @@ const struct gj_location *gj_locations_kernel(const struct gj_locations *locatio
  * g is where Go keeps the goroutine: R14, X28.
  */
 struct gj_reg_numbers {
-	unsigned int g, sp, fp, ip;
+	enum gj_arch arch;
+	unsigned int g, sp;
 };
 
 /* User register @reg of @sample; false, and 0, when it was not recorded. */
@@ -147,7 +149,8 @@ struct gj_chain {
 	/* The file whose text the sample's addresses lie in, at address minus bias. */
 	const struct gj_dso *text;
 	uint64_t text_bias;
-	uint64_t walked[GJ_MAX_CHAIN]; /* chain out of a stack dump */
+	struct gj_stitcher *stitcher;
+	struct gj_stack_frame walked[GJ_MAX_CHAIN]; /* out of a stack dump */
 };
 
 /* Fills all below locations. 0, or -ENOMEM: then the host prints the sample. */

@@ -10,7 +10,7 @@
     plugin-check.py goids TEXT MIN              forms of goid:, at least MIN with a number
     plugin-check.py folded FOLDED COLLAPSED     against perf's own stackcollapse
     plugin-check.py flamegraph FOLDED TEXT      against FlameGraph's reading of format=perf
-    plugin-check.py dwarf TEXT STOCK            a stack dump walked by frame pointers against stock
+    plugin-check.py dwarf TEXT STOCK            a walked stack dump against stock
                                                 perf's unwinding of it (libunwind: one frame, libdw: all)
 
 Prints a summary; exit status 1 and what is wrong otherwise.
