@@ -49,7 +49,7 @@ static const struct gj_location *find_kernel(struct gj_chain *chain, uint64_t ip
 	mapping = resolve(chain, ip);
 	/* Only the kernel proper stays where it is; BPF programs and modules come and go. */
 	if (mapping.dso && strcmp(mapping.dso, "[kernel.kallsyms]")) {
-		dso = gj_dsos_find(chain->dsos, &mapping);
+		dso = gj_dsos_find(chain->dsos, &mapping, chain->sample->pid);
 		if (!dso)
 			return NULL;
 	}
@@ -83,7 +83,7 @@ static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, 
 	}
 	mapping = resolve(chain, ip);
 	if (mapping.dso) {
-		dso = gj_dsos_find(chain->dsos, &mapping);
+		dso = gj_dsos_find(chain->dsos, &mapping, chain->sample->pid);
 		if (!dso)
 			return NULL;
 		if (!mapping.sym)

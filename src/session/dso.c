@@ -4,8 +4,10 @@
  *
  * The recording may come from another machine or another day: a file is used
  * only when its build id is the recorded one (where both are known), looked
- * for at its own path below symfs, then in perf's build-id cache. Two builds
- * that were run from one path in turn are two files.
+ * for at its own path below symfs; without symfs in the root directory of its
+ * process, when that lives on in another one (a container), then at its own
+ * path, then in perf's build-id cache. Two builds that were run from one path
+ * in turn are two files.
  */
 #include <elf.h>
 #include <errno.h>
@@ -13,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "session/session.h"
 
@@ -88,12 +91,31 @@ static bool is_recorded_file(const struct gj_image *image, const struct gj_dso *
 	       !memcmp(id.base, dso->build_id, dso->build_id_bytes);
 }
 
+/* Opens the file at @path, whose text it takes; -ESTALE when that is another one than recorded. */
+static int open_recorded(struct gj_buf *path, const struct gj_dso *dso,
+			 struct gj_image **image_out)
+{
+	struct gj_image *image = NULL;
+	int err = -ENOMEM;
+
+	gj_buf_chr(path, '\0');
+	if (!path->failed)
+		err = gj_image_open(path->data, &image, NULL);
+	gj_buf_deinit(path);
+	if (!err && !is_recorded_file(image, dso)) {
+		gj_image_close(image);
+		return -ESTALE;
+	}
+	if (!err)
+		*image_out = image;
+	return err;
+}
+
 /* perf's cache keeps copies below ~/.debug/.build-id/xx/yyyy/elf (tools/perf/util/build-id.c). */
 static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
 {
 	const char *home = getenv("HOME");
 	struct gj_buf path = { 0 };
-	int err = -ENOENT;
 
 	if (!home || dso->build_id_bytes < 2)
 		return -ENOENT;
@@ -101,11 +123,7 @@ static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
 	for (size_t i = 1; i < dso->build_id_bytes; i++)
 		gj_buf_fmt(&path, "%02x", dso->build_id[i]);
 	gj_buf_str(&path, "/elf");
-	gj_buf_chr(&path, '\0');
-	if (!path.failed)
-		err = gj_image_open(path.data, image_out, NULL);
-	gj_buf_deinit(&path);
-	return err;
+	return open_recorded(&path, dso, image_out);
 }
 
 void gj_dsos_explain(struct gj_dsos *dsos, struct gj_dso *dso)
@@ -131,36 +149,42 @@ void gj_dsos_sum_up(const struct gj_dsos *dsos)
 	dsos->host.warn(dsos->host.data, line.text);
 }
 
-static int open_path(const struct gj_dsos *dsos, const struct gj_dso *dso,
-		     struct gj_image **image_out)
+/* @root: "" or a directory without a slash at its end */
+static int open_below(const char *root, const struct gj_dso *dso, struct gj_image **image_out)
 {
 	struct gj_buf path = { 0 };
-	int err = -ENOMEM;
 
-	gj_buf_str(&path, dsos->symfs ? dsos->symfs : "");
+	gj_buf_str(&path, root);
 	gj_buf_str(&path, dso->path);
-	gj_buf_chr(&path, '\0');
-	if (!path.failed)
-		err = gj_image_open(path.data, image_out, NULL);
-	gj_buf_deinit(&path);
-	return err;
+	return open_recorded(&path, dso, image_out);
+}
+
+/* The file as process @pid sees it, where its root is not ours. */
+static int open_in_root(const struct gj_dso *dso, uint32_t pid, struct gj_image **image_out)
+{
+	char root[sizeof("/proc/4294967295/root")];
+	struct stat ours, theirs;
+
+	snprintf(root, sizeof(root), "/proc/%u/root", pid);
+	if (!pid || stat(root, &theirs) || stat("/", &ours) ||
+	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
+		return -ENOENT;
+	return open_below(root, dso, image_out);
 }
 
 /* The file as recorded, or NULL and the problem when it looks like one that should be there. */
-static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso)
+static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso, uint32_t pid)
 {
 	struct gj_image *image = NULL;
-	int err = open_path(dsos, dso, &image);
+	int err;
 
-	if (!err && is_recorded_file(image, dso))
+	if (!dsos->symfs && !open_in_root(dso, pid, &image))
 		return image;
-	gj_image_close(image);
-	image = NULL;
-	if (!open_cached(dso, &image) && is_recorded_file(image, dso))
+	err = open_below(dsos->symfs ? dsos->symfs : "", dso, &image);
+	if (!err || !open_cached(dso, &image))
 		return image;
-	gj_image_close(image);
 	/* It was mapped as code: what is no ELF file now is another file. */
-	if (!err || err == -EBADMSG)
+	if (err == -ESTALE || err == -EBADMSG)
 		dso->problem = "the file was replaced since the recording; its frames show what perf knows. Keep the old binary and give its place with symfs=DIR";
 	else if (err == -ENOENT)
 		dso->problem = "not on this machine; its frames show what perf knows. Copy it here and give its place with symfs=DIR";
@@ -212,7 +236,7 @@ static bool is_file(const char *path)
 	return path[0] == '/';
 }
 
-static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key)
+static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key, uint32_t pid)
 {
 	struct gj_dso *dso = malloc(sizeof(*dso));
 
@@ -225,7 +249,7 @@ static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key)
 		return NULL;
 	}
 	if (is_file(dso->path))
-		dso->image = open_file(dsos, dso);
+		dso->image = open_file(dsos, dso, pid);
 	if (dso->image) {
 		find_text(dso);
 		open_tables(dsos, dso);
@@ -233,7 +257,7 @@ static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key)
 	return dso;
 }
 
-struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping)
+struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping, uint32_t pid)
 {
 	size_t slot = ((uintptr_t)mapping->dso >> 4) & (HINT_CNT - 1);
 	struct gj_dso key = { .path = (char *)(uintptr_t)mapping->dso };
@@ -243,7 +267,7 @@ struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mappi
 	if (dso && dsos->hints[slot].key == mapping->dso && !compare(dso, &key))
 		return dso;
 	found = tfind(&key, &dsos->root, compare);
-	dso = found ? *found : add_dso(dsos, &key);
+	dso = found ? *found : add_dso(dsos, &key, pid);
 	dsos->hints[slot].key = mapping->dso;
 	dsos->hints[slot].dso = dso;
 	return dso;

@@ -391,6 +391,11 @@ void gj_session_shared(struct gj_session *session, const char *text, size_t size
 
 	if (!session->shared.is_pending)
 		return;
+	/* perf script --per-event-dump writes elsewhere. */
+	if (!size_bytes) {
+		session->shared.is_pending = false;
+		return;
+	}
 	gj_shared_merge(&session->shared, &session->options.report, session->chain.found,
 			session->chain.cnt, printed, &session->out, &event_width);
 	if (!session->knows_width) {

@@ -70,8 +70,8 @@ void gj_dsos_free(struct gj_dsos *dsos);
 void gj_dsos_explain(struct gj_dsos *dsos, struct gj_dso *dso);
 /* Tells how many files were passed over in silence. */
 void gj_dsos_sum_up(const struct gj_dsos *dsos);
-/* NULL only when memory is out. */
-struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping);
+/* @pid: a process that has it mapped. NULL only when memory is out. */
+struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping, uint32_t pid);
 
 /* A record whose first line the host prints: what of it is ours, until that line comes. */
 struct gj_shared {
