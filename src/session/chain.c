@@ -129,7 +129,7 @@ static int find_image(void *data, uint64_t va, struct gj_stitch_image *image_out
 {
 	struct gj_chain *chain = data;
 	struct gj_mapping mapping = resolve(chain, va);
-	const struct gj_dso *dso = mapping.dso ? gj_dsos_find(chain->dsos, &mapping) : NULL;
+	const struct gj_dso *dso = mapping.dso ? gj_dsos_find(chain->dsos, &mapping, chain->sample->pid) : NULL;
 	uint64_t link_va;
 
 	if (!dso || !dso->image || gj_image_off_to_va(dso->image, mapping.file_off, &link_va))

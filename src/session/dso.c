@@ -7,7 +7,7 @@
  * for at its own path below symfs; without symfs in the root directory of its
  * process, when that lives on in another one (a container), then at its own
  * path, then in perf's build-id cache. Two builds that were run from one path
- * in turn are two files.
+ * in turn are two files, and so are those that two containers have at one path.
  */
 #include <elf.h>
 #include <errno.h>
@@ -20,12 +20,17 @@
 #include "session/session.h"
 
 #define HINT_CNT 64 /* power of two; hosts hand out the same string for the same file */
+#define VIEW_CNT 64 /* power of two */
 #define MAX_COMPLAINTS 8 /* files named one by one; a busy machine runs many that are gone soon */
 
 struct gj_dsos {
 	struct gj_host host;
 	const char *symfs;
-	void *root; /* tree of struct gj_dso by path and build id */
+	void *root; /* tree of struct gj_dso by path, build id and what the path begins at */
+	struct {
+		uint32_t pid;
+		uint64_t root_id;
+	} views[VIEW_CNT]; /* of processes met last */
 	unsigned int complaint_cnt;
 	struct {
 		const char *key; /* the host's pointer; only a hint, the text decides */
@@ -67,6 +72,8 @@ static int compare(const void *a, const void *b)
 	const struct gj_dso *one = a, *other = b;
 	int order = strcmp(one->path, other->path);
 
+	if (!order && one->root_id != other->root_id)
+		order = one->root_id < other->root_id ? -1 : 1;
 	if (!order && one->build_id_bytes != other->build_id_bytes)
 		order = one->build_id_bytes < other->build_id_bytes ? -1 : 1;
 	return order ? order : memcmp(one->build_id, other->build_id, one->build_id_bytes);
@@ -159,16 +166,49 @@ static int open_below(const char *root, const struct gj_dso *dso, struct gj_imag
 	return open_recorded(&path, dso, image_out);
 }
 
-/* The file as process @pid sees it, where its root is not ours. */
+static uint64_t inode_of(uint32_t pid, const char *what)
+{
+	struct stat st;
+	char path[64];
+
+	if (pid)
+		snprintf(path, sizeof(path), "/proc/%u/%s", pid, what);
+	else
+		snprintf(path, sizeof(path), "/proc/self/%s", what);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* What paths of @pid begin at: 0 where it is what ours do, or where the process is gone. */
+static uint64_t find_root_id(uint32_t pid)
+{
+	static const char *const whats[] = { "ns/mnt", "root" };
+
+	for (size_t i = 0; pid && i < sizeof(whats) / sizeof(whats[0]); i++) {
+		uint64_t theirs = inode_of(pid, whats[i]);
+
+		if (theirs && theirs != inode_of(0, whats[i]))
+			return theirs;
+	}
+	return 0;
+}
+
+static uint64_t root_id_of(struct gj_dsos *dsos, uint32_t pid)
+{
+	size_t slot = pid & (VIEW_CNT - 1);
+
+	if (dsos->views[slot].pid != pid) {
+		dsos->views[slot].pid = pid;
+		dsos->views[slot].root_id = find_root_id(pid);
+	}
+	return dsos->views[slot].root_id;
+}
+
+/* The file as process @pid sees it. */
 static int open_in_root(const struct gj_dso *dso, uint32_t pid, struct gj_image **image_out)
 {
 	char root[sizeof("/proc/4294967295/root")];
-	struct stat ours, theirs;
 
 	snprintf(root, sizeof(root), "/proc/%u/root", pid);
-	if (!pid || stat(root, &theirs) || stat("/", &ours) ||
-	    (theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino))
-		return -ENOENT;
 	return open_below(root, dso, image_out);
 }
 
@@ -178,7 +218,7 @@ static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso
 	struct gj_image *image = NULL;
 	int err;
 
-	if (!dsos->symfs && !open_in_root(dso, pid, &image))
+	if (!dsos->symfs && dso->root_id && !open_in_root(dso, pid, &image))
 		return image;
 	err = open_below(dsos->symfs ? dsos->symfs : "", dso, &image);
 	if (!err || !open_cached(dso, &image))
@@ -264,6 +304,7 @@ struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mappi
 	struct gj_dso *dso = dsos->hints[slot].dso, **found;
 
 	set_build_id(&key, mapping);
+	key.root_id = root_id_of(dsos, pid);
 	if (dso && dsos->hints[slot].key == mapping->dso && !compare(dso, &key))
 		return dso;
 	found = tfind(&key, &dsos->root, compare);

@@ -69,7 +69,7 @@ void gj_binaries_free(struct gj_binaries *binaries)
 static bool take_file(struct gj_binaries *binaries, const struct gj_goexec_hit *hit,
 		      const struct gj_mapping *mapping, struct gj_binary *binary_out)
 {
-	const struct gj_dso *dso = gj_dsos_find(binaries->dsos, mapping);
+	const struct gj_dso *dso = gj_dsos_find(binaries->dsos, mapping, 0);
 	struct gj_gofunc func;
 	uint64_t va, bias;
 

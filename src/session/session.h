@@ -59,6 +59,7 @@ struct gj_dso {
 	size_t build_id_bytes;               /* 0: not known */
 	uint64_t text_off, text_end_off;     /* the executable segment in the file; empty: unknown */
 	bool has_coroutines;
+	uint64_t root_id; /* what the path begins at; 0: this process' own root directory */
 	const char *problem; /* why there is no image, until it has been told; static text */
 };
 
