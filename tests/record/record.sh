@@ -174,6 +174,19 @@ blanks()
 	tests/record/truth.py "$work/truth" "$work/samples"
 }
 
+# A mount namespace of its own, as containers have; its files are seen while it lives.
+contained()
+{
+	unshare -m sh -c 'mount -t tmpfs none /mnt && cp "$1" /mnt/service && exec /mnt/service 5' sh "$binary" >"$work/truth" &
+	target=$!
+	started="$started $target"
+	sleep 0.5
+	"$gojitter" record -F 999 -o "$data" -p $target -- sleep 1.5 2>"$work/err" || { cat "$work/err"; return 1; }
+	perf script -i "$data" --dlfilter "$O/gojitter.so" --dlarg format=json >"$work/samples" || return 1
+	wait $target
+	tests/record/truth.py "$work/truth" "$work/samples"
+}
+
 deleted()
 {
 	cp "$binary" "$work/gone"
@@ -240,6 +253,7 @@ if [ -w $events ]; then
 	tap_check "standard output" piped
 	tap_check "dwarf mode" dwarf
 	tap_check "a path with blanks" blanks
+	tap_check "a container" contained
 	tap_check "a binary that was deleted" deleted
 	tap_check "a probe that would cost too much" too_dear
 	tap_check "without privileges" unprivileged
