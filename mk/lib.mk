@@ -120,6 +120,7 @@ CMD_SRCS += \
 
 LIB_SRCS += \
 	src/stitch/cfi.c \
+	src/stitch/cfi_program.c \
 	src/stitch/cfi_step.c \
 	src/stitch/chain.c \
 	src/stitch/module.c \

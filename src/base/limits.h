@@ -82,6 +82,9 @@
 /* Bytes of one Go frame: a goroutine's stack ends at 1 GB (runtime.maxstacksize). */
 #define GJ_MAX_FRAME_BYTES (1u << 30)
 
+/* States that call frame instructions remember at a time. Compilers nest one or two. */
+#define GJ_MAX_CFI_STATES 16
+
 /* Rows of one image's compiled call frame information: 2^24, 400 MB. libLLVM has 2^21. */
 #define GJ_MAX_CFI_ROWS (1u << 24)
 

@@ -2,10 +2,10 @@
 /*
  * Call frame information compiled into one sorted table.
  *
- * libdw runs the instructions, once for each row of each description (FDE);
- * what comes out is kept in 28 bytes a row, so that a frame costs a binary
- * search and no libdw. The sources are .eh_frame and .debug_frame, compressed
- * or not, of the image and of its debug file.
+ * libdw finds and decompresses the sections and takes them apart into
+ * descriptions (FDE); cfi_program.c runs each once; what comes out is kept in
+ * 28 bytes a row, so that a frame costs a binary search. The sources are
+ * .eh_frame and .debug_frame of the image and of its debug file.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -13,10 +13,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "stitch/stitch.h"
+#include "stitch/cfi_table.h"
 
 struct gj_cfi {
 	uint64_t base_va; /* rows count from here */
@@ -56,127 +58,25 @@ static void add_row(struct compile *compile, const struct gj_cfi_row *row)
 	cfi->rows[cfi->cnt++] = *row;
 }
 
-/* DWARF's numbers, in the order of gj_cfi_row.saved. */
-static const uint8_t order_amd64[GJ_CFI_SAVED_CNT] = { 6, 3, 12, 13, 14, 15 };
-static const uint8_t order_arm64[GJ_CFI_SAVED_CNT] = { 29, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-/* x86's .plt, as every linker describes it: ((ip & 15) >= 11) << 3, + sp + 8. */
-static bool is_plt(const Dwarf_Op *ops, size_t cnt)
+static void take_row(void *data, uint64_t va, const struct gj_cfi_row *row)
 {
-	static const uint8_t atoms[] = { DW_OP_breg7, DW_OP_breg16, DW_OP_lit15, DW_OP_and,
-					 DW_OP_lit11, DW_OP_ge, DW_OP_lit3, DW_OP_shl, DW_OP_plus };
+	struct compile *compile = data;
+	struct gj_cfi_row placed = *row;
 
-	if (cnt != sizeof(atoms) || ops[0].number != 8 || ops[1].number != 0)
-		return false;
-	for (size_t i = 0; i < cnt; i++)
-		if (ops[i].atom != atoms[i])
-			return false;
-	return true;
+	placed.start = (uint32_t)(va - compile->cfi->base_va);
+	add_row(compile, &placed);
 }
 
-static void read_cfa(struct compile *compile, Dwarf_Frame *frame, struct gj_cfi_row *row)
+/* All rows of a description, and one that says nothing behind it. */
+static void compile_program(struct compile *compile, const struct gj_cfi_program *program)
 {
-	Dwarf_Op *ops;
-	size_t cnt;
+	uint64_t base_va = compile->cfi->base_va;
 
-	row->cfa_kind = GJ_CFA_EXPRESSION;
-	if (dwarf_frame_cfa(frame, &ops, &cnt))
+	if (program->start_va < base_va || program->end_va <= program->start_va ||
+	    program->end_va - base_va > UINT32_MAX)
 		return;
-	if (cnt == 1 && ops[0].atom == DW_OP_bregx && ops[0].number < 32 &&
-	    (int64_t)ops[0].number2 == (int32_t)ops[0].number2) {
-		row->cfa_kind = GJ_CFA_REG;
-		row->cfa_reg = (uint8_t)ops[0].number;
-		row->cfa_off = (int32_t)ops[0].number2;
-	} else if (cnt == 1 && ops[0].atom >= DW_OP_breg0 && ops[0].atom <= DW_OP_breg31 &&
-		   (int64_t)ops[0].number == (int32_t)ops[0].number) {
-		row->cfa_kind = GJ_CFA_REG;
-		row->cfa_reg = ops[0].atom - DW_OP_breg0;
-		row->cfa_off = (int32_t)ops[0].number;
-	} else if (compile->arch == GJ_ARCH_AMD64 && is_plt(ops, cnt)) {
-		row->cfa_kind = GJ_CFA_PLT;
-	}
-}
-
-enum rule { RULE_SAME, RULE_UNDEFINED, RULE_OFFSET, RULE_OTHER };
-
-/* Where register @number was saved, as an offset from the CFA. */
-static enum rule read_rule(Dwarf_Frame *frame, int number, int16_t *off_out)
-{
-	Dwarf_Op memory[3], *ops;
-	int64_t off = 0;
-	size_t cnt;
-
-	if (dwarf_frame_register(frame, number, memory, &ops, &cnt))
-		return RULE_OTHER;
-	if (!cnt)
-		return ops ? RULE_UNDEFINED : RULE_SAME;
-	if (ops[0].atom != DW_OP_call_frame_cfa || cnt > 2 ||
-	    (cnt == 2 && ops[1].atom != DW_OP_plus_uconst))
-		return RULE_OTHER;
-	if (cnt == 2)
-		off = (int64_t)ops[1].number;
-	if (off != (int16_t)off || off == GJ_CFI_SAME)
-		return RULE_OTHER;
-	*off_out = (int16_t)off;
-	return RULE_OFFSET;
-}
-
-static void read_saved(struct compile *compile, Dwarf_Frame *frame, int ra_reg,
-		       struct gj_cfi_row *row)
-{
-	const uint8_t *order = compile->arch == GJ_ARCH_ARM64 ? order_arm64 : order_amd64;
-
-	for (size_t i = 0; i < GJ_CFI_SAVED_CNT; i++) {
-		row->saved[i] = GJ_CFI_SAME;
-		/* A register that is lost (a rule of its own) makes whoever needs it fail, not guess. */
-		if (order[i] != 0xff &&
-		    read_rule(frame, order[i], &row->saved[i]) == RULE_OTHER)
-			row->cfa_kind = GJ_CFA_EXPRESSION;
-	}
-	switch (read_rule(frame, ra_reg, &row->ra_off)) {
-	case RULE_OFFSET:
-		break;
-	case RULE_UNDEFINED:
-		row->is_root = true;
-		break;
-	case RULE_SAME:
-		row->ra_in_reg = compile->arch == GJ_ARCH_ARM64;
-		row->is_root = !row->ra_in_reg;
-		break;
-	case RULE_OTHER:
-		row->cfa_kind = GJ_CFA_EXPRESSION;
-	}
-}
-
-/* All rows of the description of [start, end), and one that says nothing behind it. */
-static void compile_fde(struct compile *compile, Dwarf_CFI *cfi, uint64_t start_va,
-			uint64_t end_va)
-{
-	uint64_t base_va = compile->cfi->base_va, va = start_va;
-
-	if (start_va < base_va || end_va <= start_va || end_va - base_va > UINT32_MAX)
-		return;
-	while (va < end_va && !compile->err) {
-		struct gj_cfi_row row = { .start = (uint32_t)(va - base_va) };
-		Dwarf_Addr row_start, row_end;
-		Dwarf_Frame *frame = NULL;
-		bool is_signal;
-		int ra_reg;
-
-		if (dwarf_cfi_addrframe(cfi, va, &frame))
-			break;
-		ra_reg = dwarf_frame_info(frame, &row_start, &row_end, &is_signal);
-		if (ra_reg < 0 || row_end <= va) {
-			free(frame);
-			break;
-		}
-		read_cfa(compile, frame, &row);
-		read_saved(compile, frame, ra_reg, &row);
-		free(frame);
-		add_row(compile, &row);
-		va = row_end;
-	}
-	add_row(compile, &(struct gj_cfi_row){ .start = (uint32_t)(end_va - base_va) });
+	gj_cfi_run(program, take_row, compile);
+	add_row(compile, &(struct gj_cfi_row){ .start = (uint32_t)(program->end_va - base_va) });
 }
 
 /*
@@ -205,26 +105,25 @@ static uint8_t pointer_encoding(const Dwarf_CIE *cie, bool is_eh)
 }
 
 /* Initial location and length of an FDE; @va is where its first byte is in memory. */
-static bool read_range(struct gj_window fde, uint8_t encoding, uint64_t va, uint64_t *start_out,
+static bool read_range(struct gj_cursor *cur, uint8_t encoding, uint64_t va, uint64_t *start_out,
 		       uint64_t *end_out)
 {
-	struct gj_cursor cur = gj_cursor_init(fde);
 	uint64_t start, size_bytes;
 
 	switch (encoding & 0x0f) {
 	case DW_EH_PE_absptr:
 	case DW_EH_PE_udata8:
 	case DW_EH_PE_sdata8:
-		start = gj_cursor_u64(&cur);
-		size_bytes = gj_cursor_u64(&cur);
+		start = gj_cursor_u64(cur);
+		size_bytes = gj_cursor_u64(cur);
 		break;
 	case DW_EH_PE_udata4:
-		start = gj_cursor_u32(&cur);
-		size_bytes = gj_cursor_u32(&cur);
+		start = gj_cursor_u32(cur);
+		size_bytes = gj_cursor_u32(cur);
 		break;
 	case DW_EH_PE_sdata4:
-		start = (uint64_t)(int64_t)(int32_t)gj_cursor_u32(&cur);
-		size_bytes = gj_cursor_u32(&cur);
+		start = (uint64_t)(int64_t)(int32_t)gj_cursor_u32(cur);
+		size_bytes = gj_cursor_u32(cur);
 		break;
 	default:
 		return false;
@@ -235,11 +134,32 @@ static bool read_range(struct gj_window fde, uint8_t encoding, uint64_t va, uint
 		return false;
 	*start_out = start;
 	*end_out = start + size_bytes;
-	return !gj_cursor_failed(&cur) && size_bytes;
+	return !gj_cursor_failed(cur) && size_bytes;
+}
+
+/* The code an FDE describes and its instructions, behind the augmentation's own data. */
+static bool read_fde(struct gj_window fde, uint64_t va, const Dwarf_CIE *cie, bool is_eh,
+		     struct gj_cfi_program *program_out)
+{
+	struct gj_cursor cur = gj_cursor_init(fde);
+
+	if (!read_range(&cur, pointer_encoding(cie, is_eh), va, &program_out->start_va,
+			&program_out->end_va))
+		return false;
+	if (cie->augmentation[0] == 'z')
+		gj_cursor_take(&cur, gj_cursor_varint32(&cur));
+	program_out->own = (struct gj_window){ cur.pos, gj_cursor_left(&cur) };
+	program_out->initial = (struct gj_window){
+		cie->initial_instructions,
+		(size_t)(cie->initial_instructions_end - cie->initial_instructions),
+	};
+	program_out->code_align = cie->code_alignment_factor;
+	program_out->data_align = cie->data_alignment_factor;
+	program_out->ra_reg = cie->return_address_register;
+	return !gj_cursor_failed(&cur);
 }
 
 struct frame_section {
-	Dwarf_CFI *cfi;
 	Elf_Data *data;
 	uint64_t va;
 	bool is_eh;
@@ -250,7 +170,7 @@ static void compile_section(struct compile *compile, const unsigned char *ident,
 {
 	Dwarf_CFI_Entry entry, cie = { 0 };
 	Dwarf_Off off = 0, next_off, cie_off = (Dwarf_Off)-1, ignored;
-	uint64_t start_va, end_va;
+	struct gj_cfi_program program = { .arch = compile->arch };
 
 	for (; off < section->data->d_size && !compile->err; off = next_off) {
 		const uint8_t *bytes = section->data->d_buf;
@@ -268,11 +188,11 @@ static void compile_section(struct compile *compile, const unsigned char *ident,
 				continue;
 			cie_off = entry.fde.CIE_pointer;
 		}
-		if (read_range((struct gj_window){ entry.fde.start,
-						   (size_t)(entry.fde.end - entry.fde.start) },
-			       pointer_encoding(&cie.cie, section->is_eh),
-			       section->va + (uint64_t)(entry.fde.start - bytes), &start_va, &end_va))
-			compile_fde(compile, section->cfi, start_va, end_va);
+		if (read_fde((struct gj_window){ entry.fde.start,
+						 (size_t)(entry.fde.end - entry.fde.start) },
+			     section->va + (uint64_t)(entry.fde.start - bytes), &cie.cie,
+			     section->is_eh, &program))
+			compile_program(compile, &program);
 	}
 }
 
@@ -293,29 +213,35 @@ static Elf_Data *find_data(Elf *elf, const char *name, uint64_t *va_out)
 		if (header.sh_flags & SHF_COMPRESSED && elf_compress(scn, 0, 0) < 0)
 			return NULL;
 		*va_out = header.sh_addr;
-		return elf_rawdata(scn, NULL);
+		return elf_getdata(scn, NULL);
 	}
 	return NULL;
 }
 
-static void compile_elf(struct compile *compile, Elf *elf)
+/* .eh_frame, which is in memory and so never compressed. */
+static void compile_eh_frame(struct compile *compile, Elf *elf)
 {
 	const unsigned char *ident = (const unsigned char *)elf_getident(elf, NULL);
 	struct frame_section section = { .is_eh = true };
-	Dwarf *dwarf;
 
 	if (!ident)
 		return;
 	section.data = find_data(elf, ".eh_frame", &section.va);
-	section.cfi = section.data && section.data->d_buf ? dwarf_getcfi_elf(elf) : NULL;
-	if (section.cfi) {
+	if (section.data && section.data->d_buf)
 		compile_section(compile, ident, &section);
-		dwarf_cfi_end(section.cfi);
-	}
-	dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	section = (struct frame_section){ .cfi = dwarf ? dwarf_getcfi(dwarf) : NULL };
-	if (section.cfi)
+}
+
+/* .debug_frame: libdw decompresses it, in the old way of compressing too. */
+static void compile_debug_frame(struct compile *compile, Elf *elf)
+{
+	const unsigned char *ident = (const unsigned char *)elf_getident(elf, NULL);
+	Dwarf *dwarf = ident ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
+	struct frame_section section = { 0 };
+
+	if (dwarf)
 		section.data = find_data(elf, ".debug_frame", &section.va);
+	if (dwarf && !section.data)
+		section.data = find_data(elf, ".zdebug_frame", &section.va);
 	if (section.data && section.data->d_buf)
 		compile_section(compile, ident, &section);
 	dwarf_end(dwarf);
@@ -395,24 +321,42 @@ static int open_debug_file(const struct gj_image *image, const char *debug_dir)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
+/* The image's own file once more, since libelf writes into what it decompresses. -1: not there. */
+static int open_again(const struct gj_image *image)
+{
+	int fd = open(gj_image_path(image), O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && !fstat(fd, &st) && (uint64_t)st.st_size == gj_image_bytes(image).size_bytes)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+static void compile_file(struct compile *compile, int fd)
+{
+	Elf *elf = fd >= 0 ? elf_begin(fd, ELF_C_READ_MMAP_PRIVATE, NULL) : NULL;
+
+	if (elf)
+		compile_debug_frame(compile, elf);
+	elf_end(elf);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void compile_all(struct compile *compile, const struct gj_image *image,
 			const char *debug_dir)
 {
 	struct gj_window bytes = gj_image_bytes(image);
-	int fd = debug_dir ? open_debug_file(image, debug_dir) : -1;
-	/* Only read from: libelf copies what it decompresses. */
 	Elf *elf = elf_memory((char *)(uintptr_t)bytes.base, bytes.size_bytes);
 
 	if (elf)
-		compile_elf(compile, elf);
+		compile_eh_frame(compile, elf);
 	elf_end(elf);
-	if (fd < 0)
-		return;
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (elf)
-		compile_elf(compile, elf);
-	elf_end(elf);
-	close(fd);
+	compile_file(compile, open_again(image));
+	if (debug_dir)
+		compile_file(compile, open_debug_file(image, debug_dir));
 }
 
 int gj_cfi_new(const struct gj_image *image, const char *debug_dir, struct gj_cfi **cfi_out)

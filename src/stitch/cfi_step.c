@@ -2,21 +2,11 @@
 /* One step through C code by its compiled call frame information. */
 #include "stitch/walk.h"
 
-/* Registers in the order of gj_cfi_row.saved; 0xff: none. */
-static const uint8_t saved_amd64[GJ_CFI_SAVED_CNT] = { 6, 3, 12, 13, 14, 15 };
-static const uint8_t saved_arm64[GJ_CFI_SAVED_CNT] = { 29, 0xff, 0xff, 0xff, 0xff, 0xff };
-
-static const struct gj_cfi_row *find_row(struct gj_walk *walk)
-{
-	struct gj_module *module = walk->module;
-	uint64_t va = walk->pc - walk->image.bias;
-
-	if (!module->is_cfi_tried && module->image) {
-		module->is_cfi_tried = true;
-		gj_cfi_new(module->image, "/usr/lib/debug", &module->cfi);
-	}
-	return module->cfi ? gj_cfi_find(module->cfi, walk->is_return ? va - 1 : va) : NULL;
-}
+/* Registers in the order of gj_cfi_row.saved, and all of them as a mask. */
+static const uint8_t saved_amd64[] = { 6, 3, 12, 13, 14, 15 };
+#define MASK_AMD64 0xf048u
+static const uint8_t saved_arm64[] = { 29 };
+#define MASK_ARM64 (1u << 29)
 
 static bool find_cfa(struct gj_walk *walk, const struct gj_cfi_row *row, uint64_t *cfa_out)
 {
@@ -37,23 +27,18 @@ static bool find_cfa(struct gj_walk *walk, const struct gj_cfi_row *row, uint64_
 /* Those that C keeps for its caller are the caller's, where they were or where they were saved. */
 static void restore(struct gj_walk *walk, const struct gj_cfi_row *row, uint64_t cfa)
 {
-	const uint8_t *order = walk->view->arch == GJ_ARCH_ARM64 ? saved_arm64 : saved_amd64;
-	struct gj_reg kept[GJ_CFI_SAVED_CNT];
+	bool is_arm64 = walk->view->arch == GJ_ARCH_ARM64;
+	const uint8_t *order = is_arm64 ? saved_arm64 : saved_amd64;
+	size_t cnt = is_arm64 ? sizeof(saved_arm64) : sizeof(saved_amd64);
 
-	for (size_t i = 0; i < GJ_CFI_SAVED_CNT && order[i] < GJ_REG_CNT; i++) {
-		kept[i] = walk->regs[order[i]];
+	walk->regs.known &= is_arm64 ? MASK_ARM64 : MASK_AMD64;
+	for (size_t i = 0; i < cnt; i++)
 		if (row->saved[i] != GJ_CFI_SAME)
-			kept[i] = (struct gj_reg){ cfa + (uint64_t)(int64_t)row->saved[i],
-						   GJ_REG_SAVED };
-	}
-	gj_walk_forget_regs(walk);
-	for (size_t i = 0; i < GJ_CFI_SAVED_CNT && order[i] < GJ_REG_CNT; i++)
-		walk->regs[order[i]] = kept[i];
+			gj_walk_set_saved(walk, order[i], cfa + (uint64_t)(int64_t)row->saved[i]);
 }
 
-enum gj_step gj_cfi_step(struct gj_walk *walk)
+enum gj_step gj_cfi_step(struct gj_walk *walk, const struct gj_cfi_row *row)
 {
-	const struct gj_cfi_row *row = find_row(walk);
 	uint64_t cfa, return_va;
 	enum gj_step step;
 

@@ -39,7 +39,7 @@ static bool may_lack_caller(struct gj_walk *walk, uint64_t va)
 {
 	struct gj_stitch_image image;
 	struct gj_module *module = gj_walk_module(walk, va, &image);
-	const struct gj_goplace *place;
+	const struct gj_place *place;
 
 	if (!module || !module->gotab)
 		return true;
@@ -53,7 +53,7 @@ static bool is_root(struct gj_walk *walk, uint64_t va, const char **root_out)
 {
 	struct gj_stitch_image image;
 	struct gj_module *module = gj_walk_module(walk, va - 1, &image);
-	const struct gj_goplace *place;
+	const struct gj_place *place;
 
 	if (!module || !module->gotab)
 		return false;
@@ -77,7 +77,7 @@ static void append(struct gj_walk *walk, const struct gj_stitch_input *input, si
 			.va = input->user_chain[i],
 			.how = i ? GJ_FRAME_FP : GJ_FRAME_IP,
 			.is_return = i > 0,
-			.may_miss = i == 1 && from < 2 && may_lack_caller(walk, input->user_chain[0]),
+			.may_miss = i == 1 && !from && may_lack_caller(walk, input->user_chain[0]),
 		};
 
 		if (gj_walk_module(walk, frame.va, &image)) {

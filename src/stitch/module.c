@@ -57,7 +57,7 @@ static void find_seams(struct gj_module *module)
 
 static struct gj_module *module_new(const struct gj_stitch_image *image)
 {
-	size_t place_cnt = image->gotab ? GJ_GOPLACE_CNT : 0;
+	size_t place_cnt = image->image ? GJ_PLACE_CNT : 0;
 	struct gj_module *module = calloc(1, sizeof(*module) + place_cnt * sizeof(module->places[0]));
 
 	if (!module)
@@ -84,13 +84,27 @@ void gj_module_free(struct gj_module *module)
 	free(module);
 }
 
-static void read_place(struct gj_module *module, uint64_t va, struct gj_goplace *place)
+static void read_rows(struct gj_module *module, uint64_t va, struct gj_place *place)
+{
+	if (!module->is_cfi_tried) {
+		module->is_cfi_tried = true;
+		gj_cfi_new(module->image, "/usr/lib/debug", &module->cfi);
+	}
+	if (!module->cfi)
+		return;
+	place->row = gj_cfi_find(module->cfi, va);
+	place->row_before = gj_cfi_find(module->cfi, va - 1);
+}
+
+static void read_place(struct gj_module *module, uint64_t va, struct gj_place *place)
 {
 	struct gj_gofunc func;
 
-	*place = (struct gj_goplace){ .va = va };
-	if (gj_gotab_find_func(module->gotab, va, &func))
+	*place = (struct gj_place){ .va = va, .is_sigreturn = gj_is_sigreturn(module->image, va) };
+	if (!module->gotab || gj_gotab_find_func(module->gotab, va, &func)) {
+		read_rows(module, va, place);
 		return;
+	}
 	place->is_go = true;
 	place->is_entry = va == func.entry_va;
 	place->is_top = func.flag & GJ_GOFUNC_TOPFRAME;
@@ -101,9 +115,9 @@ static void read_place(struct gj_module *module, uint64_t va, struct gj_goplace 
 			place->seam = module->seams[i].seam;
 }
 
-const struct gj_goplace *gj_module_place(struct gj_module *module, uint64_t va)
+const struct gj_place *gj_module_place(struct gj_module *module, uint64_t va)
 {
-	struct gj_goplace *place = &module->places[(va ^ va >> 12) % GJ_GOPLACE_CNT];
+	struct gj_place *place = &module->places[(va ^ va >> 12) % GJ_PLACE_CNT];
 
 	if (place->va != va)
 		read_place(module, va, place);
@@ -137,8 +151,20 @@ void gj_stitcher_free(struct gj_stitcher *stitcher)
 	free(stitcher);
 }
 
-struct gj_module *gj_walk_module(struct gj_walk *walk, uint64_t va,
-				 struct gj_stitch_image *image_out)
+static struct gj_module *find_recent(struct gj_walk *walk, uint64_t va,
+				     struct gj_stitch_image *image_out)
+{
+	for (size_t i = 0; i < sizeof(walk->recent) / sizeof(walk->recent[0]); i++)
+		if (va >= walk->recent[i].image.start_va && va < walk->recent[i].image.end_va) {
+			*image_out = walk->recent[i].image;
+			return walk->recent[i].module;
+		}
+	return NULL;
+}
+
+/* The module of what the view says is mapped at @va. */
+static struct gj_module *find_module(struct gj_walk *walk, uint64_t va,
+				     struct gj_stitch_image *image_out)
 {
 	struct gj_module **at = &walk->stitcher->modules, *module;
 
@@ -166,6 +192,23 @@ struct gj_module *gj_walk_module(struct gj_walk *walk, uint64_t va,
 	/* The one used last stands first. */
 	module->next = walk->stitcher->modules;
 	walk->stitcher->modules = module;
+	return module;
+}
+
+struct gj_module *gj_walk_module(struct gj_walk *walk, uint64_t va,
+				 struct gj_stitch_image *image_out)
+{
+	struct gj_module *module = find_recent(walk, va, image_out);
+
+	if (module)
+		return module;
+	module = find_module(walk, va, image_out);
+	if (module && image_out->start_va < image_out->end_va) {
+		memmove(&walk->recent[1], &walk->recent[0],
+			sizeof(walk->recent) - sizeof(walk->recent[0]));
+		walk->recent[0].image = *image_out;
+		walk->recent[0].module = module;
+	}
 	return module;
 }
 

@@ -15,7 +15,7 @@
 #include "base/limits.h"
 #include "stitch/walk.h"
 
-static enum gj_step step_arm64(struct gj_walk *walk, const struct gj_goplace *place,
+static enum gj_step step_arm64(struct gj_walk *walk, const struct gj_place *place,
 			       const char *seam, enum gj_frame_how how)
 {
 	uint64_t return_va;
@@ -53,7 +53,7 @@ static enum gj_step end_injected_call(struct gj_walk *walk)
  * frame has saved none, so that C which called it (as it calls
  * _cgo_topofstack) finds its own.
  */
-static enum gj_step step_amd64(struct gj_walk *walk, const struct gj_goplace *place,
+static enum gj_step step_amd64(struct gj_walk *walk, const struct gj_place *place,
 			       const char *seam, enum gj_frame_how how)
 {
 	uint64_t cfa = walk->sp + (uint64_t)place->delta + 8;
@@ -63,32 +63,28 @@ static enum gj_step step_amd64(struct gj_walk *walk, const struct gj_goplace *pl
 	return gj_walk_return(walk, cfa, cfa - 8, how, seam);
 }
 
-enum gj_step gj_pcsp_step(struct gj_walk *walk)
+enum gj_step gj_pcsp_step(struct gj_walk *walk, const struct gj_place *place)
 {
-	const struct gj_goplace *at = gj_module_place(walk->module, walk->pc - walk->image.bias);
-	struct gj_goplace place = *at;
-	const struct gj_seam *seam = place.seam ? &gj_seams[place.seam - 1] : NULL;
+	const struct gj_seam *seam = place->seam ? &gj_seams[place->seam - 1] : NULL;
 	enum gj_frame_how how = GJ_FRAME_PCSP;
 	enum gj_step step = GJ_STEP_STAY;
 	uint64_t sp = walk->sp;
 	const char *name = NULL;
 
-	if (!place.is_go)
-		return gj_walk_cut(walk, GJ_CUT_NO_TABLE);
 	if (seam && seam->step)
-		step = seam->step(walk, &place);
+		step = seam->step(walk, place);
 	if (step != GJ_STEP_STAY)
 		return step;
 	if (walk->sp != sp) { /* on another stack by now: this frame is a seam's */
 		how = GJ_FRAME_SEAM;
 		name = seam->name;
-	} else if (place.is_top && !seam) {
+	} else if (place->is_top && !seam) {
 		return gj_walk_root(walk, "thread");
 	}
-	if (!place.has_delta || place.delta < 0 || (uint32_t)place.delta > GJ_MAX_FRAME_BYTES)
+	if (!place->has_delta || place->delta < 0 || (uint32_t)place->delta > GJ_MAX_FRAME_BYTES)
 		return gj_walk_cut(walk, GJ_CUT_NO_TABLE);
-	step = walk->view->arch == GJ_ARCH_ARM64 ? step_arm64(walk, &place, name, how) :
-						   step_amd64(walk, &place, name, how);
+	step = walk->view->arch == GJ_ARCH_ARM64 ? step_arm64(walk, place, name, how) :
+						   step_amd64(walk, place, name, how);
 	if (step == GJ_STEP_FRAME && seam && seam->is_injected) {
 		walk->is_return = false;
 		step = end_injected_call(walk);

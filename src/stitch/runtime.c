@@ -75,8 +75,9 @@ bool gj_walk_runtime(struct gj_walk *walk)
 	if (!walk->view->offsets)
 		return false;
 	runtime->is_known = read_state(walk, walk->view->g);
-	if (!runtime->is_known && walk->regs[g_reg].state == GJ_REG_VALUE) {
-		g = walk->regs[g_reg].value;
+	if (!runtime->is_known && walk->regs.known >> g_reg & 1 &&
+	    !(walk->regs.saved >> g_reg & 1)) {
+		g = walk->regs.values[g_reg];
 		*runtime = (struct gj_runtime){ .is_tried = true };
 		runtime->is_known = read_state(walk, g);
 	}

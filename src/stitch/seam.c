@@ -48,7 +48,7 @@ bool gj_has_left(struct gj_walk *walk, const char *function)
  * Called on g0 it jumps to the function and leaves no frame; met on g0 before
  * that jump, SP is well below where g0's stack is taken up.
  */
-static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_place *place)
 {
 	(void)place;
 	if (!gj_walk_runtime(walk)) {
@@ -68,7 +68,7 @@ static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_gopla
  * morestack calls newstack on g0's stack; the function that wants more stack
  * has its state saved at the call of morestack in its prologue.
  */
-static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *place)
 {
 	const struct gj_goffsets *offsets = walk->view->offsets;
 	uint64_t link = 0;
@@ -104,7 +104,7 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_goplace
  * mcall was given, which stands at its SP (since Go 1.17: "open up space for
  * fn's arg spill slot").
  */
-static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *place)
 {
 	const struct gj_runtime *runtime = &walk->runtime;
 	uint64_t given = 0;
@@ -133,7 +133,7 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_goplace *pl
  * gogo takes SP from the gobuf and jumps to its PC. Once SP is the
  * goroutine's, the frame to go on with is the one saved.
  */
-static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_place *place)
 {
 	(void)place;
 	if (!gj_walk_runtime(walk))
@@ -148,7 +148,7 @@ static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_goplace *pla
 }
 
 /* The scheduler: from here on m.curg is whoever runs next. */
-static enum gj_step seam_schedule(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_schedule(struct gj_walk *walk, const struct gj_place *place)
 {
 	(void)place;
 	walk->is_scheduling = true;
@@ -156,7 +156,7 @@ static enum gj_step seam_schedule(struct gj_walk *walk, const struct gj_goplace 
 }
 
 /* The first frame of a goroutine, of g0, or of the program. */
-static enum gj_step seam_top(struct gj_walk *walk, const struct gj_goplace *place)
+static enum gj_step seam_top(struct gj_walk *walk, const struct gj_place *place)
 {
 	return gj_walk_root(walk, gj_seams[place->seam - 1].name);
 }

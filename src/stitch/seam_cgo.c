@@ -44,7 +44,7 @@ static enum gj_step leave_c(struct gj_walk *walk)
 	return GJ_STEP_STAY;
 }
 
-enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_goplace *place)
+enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *place)
 {
 	const struct gj_runtime *runtime = &walk->runtime;
 	enum gj_step step;
@@ -72,7 +72,7 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_goplace *p
 	return step;
 }
 
-enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_goplace *place)
+enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *place)
 {
 	struct gj_runtime *runtime = &walk->runtime;
 	uint64_t sp, before;
@@ -110,7 +110,7 @@ static const struct saved_reg saved_before_17[] = {
 	{ 6, 0x50 }, { 3, 0x18 }, { 12, 0x28 }, { 13, 0x30 }, { 14, 0x38 }, { 15, 0x40 },
 };
 
-enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_goplace *place)
+enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_place *place)
 {
 	bool is_since_17 = gj_gotab_info(walk->module->gotab)->go_minor >= 17;
 	const struct saved_reg *saved = is_since_17 ? saved_since_17 : saved_before_17;
@@ -127,7 +127,7 @@ enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_goplace *p
 		return step;
 	gj_walk_forget_regs(walk);
 	for (size_t i = 0; i < sizeof(saved_since_17) / sizeof(saved_since_17[0]); i++)
-		walk->regs[saved[i].reg] = (struct gj_reg){ base + saved[i].off, GJ_REG_SAVED };
+		gj_walk_set_saved(walk, saved[i].reg, base + saved[i].off);
 	return step;
 }
 
@@ -135,7 +135,7 @@ enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_goplace *p
  * Go code that calls C on the same stack keeps its SP in a register that C
  * gives back, and rounds SP down to 16. Which register, its code says.
  */
-enum gj_step gj_seam_aligned(struct gj_walk *walk, const struct gj_goplace *place)
+enum gj_step gj_seam_aligned(struct gj_walk *walk, const struct gj_place *place)
 {
 	static const struct { uint8_t code[7]; uint8_t reg; } kept[] = {
 		{ { 0x48, 0x89, 0xe3, 0x48, 0x83, 0xe4, 0xf0 }, GJ_AMD64_RBX },

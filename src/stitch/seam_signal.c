@@ -19,34 +19,31 @@
 static const uint8_t restorer_amd64[] = { 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
 static const uint8_t restorer_arm64[] = { 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4 };
 
-bool gj_is_sigreturn(const struct gj_walk *walk)
+bool gj_is_sigreturn(const struct gj_image *image, uint64_t va)
 {
-	bool is_arm64 = walk->view->arch == GJ_ARCH_ARM64;
+	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
 	const uint8_t *want = is_arm64 ? restorer_arm64 : restorer_amd64;
 	size_t size_bytes = is_arm64 ? sizeof(restorer_arm64) : sizeof(restorer_amd64);
-	struct gj_window code;
+	struct gj_window code = gj_image_at(image, va);
 
-	if (!walk->module->image)
-		return false;
-	code = gj_image_at(walk->module->image, walk->pc - walk->image.bias);
 	return code.size_bytes >= size_bytes && !memcmp(code.base, want, size_bytes);
 }
 
-static bool read_amd64(struct gj_walk *walk, struct gj_reg *regs, uint64_t *pc_out)
+static bool read_amd64(struct gj_walk *walk, uint64_t *pc_out)
 {
 	/* DWARF's numbers in the order of the words. */
 	static const uint8_t order[] = { 8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7 };
 	uint64_t words = walk->sp + 40;
 
 	for (size_t i = 0; i < sizeof(order); i++)
-		regs[order[i]] = (struct gj_reg){ words + 8 * i, GJ_REG_SAVED };
+		gj_walk_set_saved(walk, order[i], words + 8 * i);
 	return gj_walk_u64(walk, words + 8 * 16, pc_out);
 }
 
-static bool read_arm64(struct gj_walk *walk, struct gj_reg *regs, uint64_t *pc_out)
+static bool read_arm64(struct gj_walk *walk, uint64_t *pc_out)
 {
 	for (unsigned int i = 0; i <= GJ_ARM64_SP; i++)
-		regs[i] = (struct gj_reg){ walk->sp + 312 + 8 * i, GJ_REG_SAVED };
+		gj_walk_set_saved(walk, i, walk->sp + 312 + 8 * i);
 	return gj_walk_u64(walk, walk->sp + 568, pc_out);
 }
 
@@ -54,16 +51,15 @@ static bool read_arm64(struct gj_walk *walk, struct gj_reg *regs, uint64_t *pc_o
 enum gj_step gj_seam_sigreturn(struct gj_walk *walk)
 {
 	bool is_arm64 = walk->view->arch == GJ_ARCH_ARM64;
-	struct gj_reg regs[GJ_REG_CNT] = { 0 };
 	uint64_t pc, sp;
 
 	if (walk->sp > UINT64_MAX - 1024)
 		return gj_walk_cut(walk, GJ_CUT_BOUNDS);
 	if (++walk->signal_cnt > GJ_MAX_SIGNAL_FRAMES)
 		return gj_walk_cut(walk, GJ_CUT_LIMIT);
-	if (!(is_arm64 ? read_arm64(walk, regs, &pc) : read_amd64(walk, regs, &pc)))
+	gj_walk_forget_regs(walk);
+	if (!(is_arm64 ? read_arm64(walk, &pc) : read_amd64(walk, &pc)))
 		return GJ_STEP_CUT;
-	memcpy(walk->regs, regs, sizeof(regs));
 	if (!gj_walk_reg(walk, is_arm64 ? GJ_ARM64_SP : GJ_AMD64_RSP, &sp))
 		return GJ_STEP_CUT;
 	/* C's handlers on a stack of their own: not one of those that are told apart. */

@@ -49,7 +49,7 @@ static bool find_wrapper(struct gj_walk *walk, uint64_t *pc_out)
 		uint64_t sp = (walk->runtime.g0_sp - result_bytes[i]) & ~(uint64_t)15, pc;
 		struct gj_stitch_image image;
 		struct gj_module *module;
-		const struct gj_goplace *place;
+		const struct gj_place *place;
 
 		if (sp - 8 < walk->sp || !gj_walk_u64(walk, sp - 8, &pc))
 			continue;
@@ -90,7 +90,7 @@ enum gj_step gj_seam_vdso(struct gj_walk *walk)
  * saved, if it is by now, agrees with it. Once SP has been moved only the saved
  * place holds.
  */
-enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_goplace *place)
+enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *place)
 {
 	uint64_t pc, sp;
 

@@ -65,9 +65,9 @@ static bool add_walked(struct gj_walk *walk)
 	return false;
 }
 
-static enum gj_step step_c(struct gj_walk *walk)
+static enum gj_step step_c(struct gj_walk *walk, const struct gj_cfi_row *row)
 {
-	enum gj_step step = gj_cfi_step(walk);
+	enum gj_step step = gj_cfi_step(walk, row);
 
 	if (step == GJ_STEP_CUT && walk->cut == GJ_CUT_NO_RULE && walk->image.is_vdso) {
 		step = gj_seam_vdso(walk);
@@ -82,16 +82,15 @@ static enum gj_step step_c(struct gj_walk *walk)
 
 static enum gj_step step(struct gj_walk *walk)
 {
-	uint64_t va = walk->pc - walk->image.bias;
+	struct gj_place place;
 
-	if (gj_is_sigreturn(walk))
+	if (!walk->module->image)
+		return step_c(walk, NULL);
+	place = *gj_module_place(walk->module, walk->pc - walk->image.bias);
+	if (place.is_sigreturn)
 		return gj_seam_sigreturn(walk);
-	if (walk->module->gotab && gj_module_place(walk->module, va)->is_go)
-		return gj_pcsp_step(walk);
-	/* A return address may be the first byte behind the function that called. */
-	if (walk->module->gotab && walk->is_return && gj_module_place(walk->module, va - 1)->is_go)
-		return gj_walk_cut(walk, GJ_CUT_NO_TABLE);
-	return step_c(walk);
+	return place.is_go ? gj_pcsp_step(walk, &place) :
+			     step_c(walk, walk->is_return ? place.row_before : place.row);
 }
 
 static void walk_user(struct gj_walk *walk)
@@ -143,8 +142,8 @@ static bool take_regs(struct gj_walk *walk, const struct gj_regs *regs)
 	if (!perf_reg(regs, is_arm64 ? PERF_ARM64_PC : PERF_AMD64_IP, &walk->pc) ||
 	    !gj_walk_reg(walk, is_arm64 ? GJ_ARM64_SP : GJ_AMD64_RSP, &walk->sp))
 		return false;
-	if (walk->regs[fp].state == GJ_REG_VALUE && !(walk->regs[fp].value & 7))
-		walk->join_slot = walk->regs[fp].value + 8;
+	if (walk->regs.known >> fp & 1 && !(walk->regs.values[fp] & 7))
+		walk->join_slot = walk->regs.values[fp] + 8;
 	return true;
 }
 

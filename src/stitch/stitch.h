@@ -43,6 +43,11 @@ struct gj_stitch_image {
 	const struct gj_gotab *gotab; /* NULL: no Go tables; outlives the stitcher */
 	uint64_t bias;                /* process address = link-time address + bias, modulo 2^64 */
 	bool is_vdso;
+	/*
+	 * The addresses for which this answer holds; both 0: only the one asked
+	 * for. Saves calls: within a walk each range is asked for once.
+	 */
+	uint64_t start_va, end_va;
 };
 
 /*

@@ -18,30 +18,17 @@ bool gj_walk_u64(struct gj_walk *walk, uint64_t va, uint64_t *value_out)
 
 bool gj_walk_reg(struct gj_walk *walk, unsigned int reg, uint64_t *value_out)
 {
-	struct gj_reg *at = reg < GJ_REG_CNT ? &walk->regs[reg] : NULL;
-
-	if (!at || at->state == GJ_REG_UNKNOWN) {
+	if (reg >= GJ_REG_CNT || !(walk->regs.known >> reg & 1)) {
 		walk->cut = GJ_CUT_NO_REGISTER;
 		return false;
 	}
-	if (at->state == GJ_REG_SAVED) {
-		if (!gj_walk_u64(walk, at->value, value_out))
+	if (walk->regs.saved >> reg & 1) {
+		if (!gj_walk_u64(walk, walk->regs.values[reg], value_out))
 			return false;
 		gj_walk_set_reg(walk, reg, *value_out);
 	}
-	*value_out = at->value;
+	*value_out = walk->regs.values[reg];
 	return true;
-}
-
-void gj_walk_set_reg(struct gj_walk *walk, unsigned int reg, uint64_t value)
-{
-	walk->regs[reg] = (struct gj_reg){ value, GJ_REG_VALUE };
-}
-
-void gj_walk_forget_regs(struct gj_walk *walk)
-{
-	for (unsigned int i = 0; i < GJ_REG_CNT; i++)
-		walk->regs[i].state = GJ_REG_UNKNOWN;
 }
 
 enum gj_step gj_walk_root(struct gj_walk *walk, const char *root)

@@ -19,11 +19,11 @@ enum gj_dwarf_reg {
 };
 #define GJ_REG_CNT 32
 
-/* A register of the frame the walk stands at; those saved on a stack are read when needed. */
-enum gj_reg_state { GJ_REG_UNKNOWN, GJ_REG_VALUE, GJ_REG_SAVED };
-struct gj_reg {
-	uint64_t value; /* or where it is saved */
-	enum gj_reg_state state;
+/* Registers of the frame the walk stands at; those saved on a stack are read when needed. */
+struct gj_walk_regs {
+	uint64_t values[GJ_REG_CNT]; /* or where it is saved */
+	uint32_t known; /* bit N: values[N] says something */
+	uint32_t saved; /* bit N: namely where it is saved */
 };
 
 /* The stacks a Go thread moves between. */
@@ -52,12 +52,14 @@ struct gj_walk {
 	const struct gj_stitch_view *view;
 	struct gj_stack *stack;
 	struct gj_runtime runtime;
+	/* Images met in this walk, the last of them first. */
+	struct { struct gj_stitch_image image; struct gj_module *module; } recent[4];
 	struct gj_module *module; /* of pc; NULL: none */
 	struct gj_stitch_image image; /* of pc, where module is set */
 
 	/* The frame the walk stands at. */
 	uint64_t pc, sp;
-	struct gj_reg regs[GJ_REG_CNT];
+	struct gj_walk_regs regs;
 	bool is_innermost; /* no call has been made from here: interrupted at pc */
 	/* How its callee's unwinding found it. */
 	enum gj_frame_how how;
@@ -84,15 +86,19 @@ enum gj_step {
 	GJ_STEP_STAY,  /* of a seam: nothing special, or SP has been put right; unwind as ever */
 };
 
-/* What Go's tables say of one address. */
-struct gj_goplace {
+/* What an image's tables say of one address. */
+struct gj_place {
 	uint64_t va;       /* link-time; UINT64_MAX: empty */
+	/* Of Go's tables. */
 	int32_t delta;     /* of SP, in bytes */
 	uint8_t seam;      /* row of the seam table + 1; 0: none */
 	bool has_delta, is_entry, is_top, is_go, is_asm;
+	bool is_sigreturn; /* the code a signal handler returns to */
+	/* Call frame information, for what is not Go's: at va, and before it for return addresses. */
+	const struct gj_cfi_row *row, *row_before;
 };
 
-#define GJ_GOPLACE_CNT 4096 /* one address in each slot, by its low bits */
+#define GJ_PLACE_CNT 4096 /* one address in each slot, by its low bits */
 #define GJ_MODULE_SEAM_CNT 64
 
 /* One image, with all that walks have learnt of it. */
@@ -108,7 +114,7 @@ struct gj_module {
 	int32_t m_vdso_sp;  /* offset in m, vdsoPC 8 behind it; -1: not known */
 	int8_t cgo_g_off;   /* where asmcgocall keeps g from SP; -1: not known */
 	int8_t cgo_depth_off;
-	struct gj_goplace places[]; /* GJ_GOPLACE_CNT of them; only with a gotab */
+	struct gj_place places[]; /* GJ_PLACE_CNT of them; none without an image */
 };
 
 /* The module of @va and its image; NULL and walk->cut when there is none. */
@@ -116,15 +122,30 @@ struct gj_module *gj_walk_module(struct gj_walk *walk, uint64_t va,
 				 struct gj_stitch_image *image_out);
 /* All modules met so far, the one used last first. */
 struct gj_module *gj_walk_modules(const struct gj_walk *walk);
-/* What Go's tables say of link-time @va; not kept beyond the next call. */
-const struct gj_goplace *gj_module_place(struct gj_module *module, uint64_t va);
+/* What the tables say of link-time @va; not kept beyond the next call. */
+const struct gj_place *gj_module_place(struct gj_module *module, uint64_t va);
 void gj_module_free(struct gj_module *module);
 
 /* False, and walk->cut, when the target's memory is not there. */
 bool gj_walk_u64(struct gj_walk *walk, uint64_t va, uint64_t *value_out);
 bool gj_walk_reg(struct gj_walk *walk, unsigned int reg, uint64_t *value_out);
-void gj_walk_set_reg(struct gj_walk *walk, unsigned int reg, uint64_t value);
-void gj_walk_forget_regs(struct gj_walk *walk);
+static inline void gj_walk_set_reg(struct gj_walk *walk, unsigned int reg, uint64_t value)
+{
+	walk->regs.values[reg] = value;
+	walk->regs.known |= 1u << reg;
+	walk->regs.saved &= ~(1u << reg);
+}
+/* Not read before it is needed: then from @va. */
+static inline void gj_walk_set_saved(struct gj_walk *walk, unsigned int reg, uint64_t va)
+{
+	walk->regs.values[reg] = va;
+	walk->regs.known |= 1u << reg;
+	walk->regs.saved |= 1u << reg;
+}
+static inline void gj_walk_forget_regs(struct gj_walk *walk)
+{
+	walk->regs.known = 0;
+}
 static inline enum gj_step gj_walk_cut(struct gj_walk *walk, enum gj_cut cut)
 {
 	walk->cut = cut;
@@ -150,8 +171,9 @@ enum gj_step gj_walk_return(struct gj_walk *walk, uint64_t cfa, uint64_t ra_slot
 			    enum gj_frame_how how, const char *seam);
 
 /* The engines; each takes a step from walk->pc. */
-enum gj_step gj_pcsp_step(struct gj_walk *walk);
-enum gj_step gj_cfi_step(struct gj_walk *walk);
+enum gj_step gj_pcsp_step(struct gj_walk *walk, const struct gj_place *place);
+/* @row: NULL where none holds. */
+enum gj_step gj_cfi_step(struct gj_walk *walk, const struct gj_cfi_row *row);
 enum gj_step gj_fp_step(struct gj_walk *walk);
 
 /* Puts the recorded chain behind what was walked, or in its place. */
@@ -163,7 +185,7 @@ struct gj_seam {
 	const char *function; /* of Go's tables */
 	uint8_t first_minor, last_minor; /* releases it was checked with, N of Go 1.N */
 	bool is_injected;     /* its caller was interrupted, not waiting for a return */
-	enum gj_step (*step)(struct gj_walk *walk, const struct gj_goplace *place);
+	enum gj_step (*step)(struct gj_walk *walk, const struct gj_place *place);
 };
 
 extern const struct gj_seam gj_seams[];
@@ -171,16 +193,16 @@ extern const size_t gj_seam_cnt;
 
 /* The goroutine left its own stack with its state saved: SP inside, PC in @function (NULL: any Go code). */
 bool gj_has_left(struct gj_walk *walk, const char *function);
-/* A return address that is the restorer of a signal frame. */
-bool gj_is_sigreturn(const struct gj_walk *walk);
+/* True when link-time @va is the code a signal handler returns to. */
+bool gj_is_sigreturn(const struct gj_image *image, uint64_t va);
 enum gj_step gj_seam_sigreturn(struct gj_walk *walk);
 /* Code in the vdso. GJ_STEP_STAY: not called by Go's own wrappers. */
 enum gj_step gj_seam_vdso(struct gj_walk *walk);
-enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_goplace *place);
-enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_goplace *place);
-enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_goplace *place);
-enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_goplace *place);
-enum gj_step gj_seam_aligned(struct gj_walk *walk, const struct gj_goplace *place);
+enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *place);
+enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *place);
+enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *place);
+enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_place *place);
+enum gj_step gj_seam_aligned(struct gj_walk *walk, const struct gj_place *place);
 /* Facts that seams take from an image's code. */
 void gj_module_read_code(struct gj_module *module);
 
