@@ -23,6 +23,7 @@
 struct gj_cfi {
 	uint64_t base_va; /* rows count from here */
 	struct gj_cfi_row *rows; /* by start */
+	uint32_t *starts; /* of the rows once more, close together for the search */
 	size_t cnt, cap;
 	size_t expression_cnt;
 };
@@ -266,8 +267,11 @@ static bool is_same_rule(const struct gj_cfi_row *one, const struct gj_cfi_row *
 	return !memcmp(one, &moved, sizeof(moved));
 }
 
-/* In order, one row at each address, and none that says what the one before says. */
-static void finish(struct gj_cfi *cfi)
+/*
+ * In order, one row at each address, and none that says what the one before
+ * says. 0 or -ENOMEM.
+ */
+static int finish(struct gj_cfi *cfi)
 {
 	size_t kept = 0;
 
@@ -281,8 +285,14 @@ static void finish(struct gj_cfi *cfi)
 		cfi->rows[kept++] = cfi->rows[i];
 	}
 	cfi->cnt = kept;
-	for (size_t i = 0; i < kept; i++)
+	cfi->starts = calloc(kept + 1, sizeof(cfi->starts[0]));
+	if (!cfi->starts)
+		return -ENOMEM;
+	for (size_t i = 0; i < kept; i++) {
+		cfi->starts[i] = cfi->rows[i].start;
 		cfi->expression_cnt += cfi->rows[i].cfa_kind == GJ_CFA_EXPRESSION;
+	}
+	return 0;
 }
 
 /* The lowest address of the image. */
@@ -371,11 +381,12 @@ int gj_cfi_new(const struct gj_image *image, const char *debug_dir, struct gj_cf
 	compile_all(&compile, image, debug_dir);
 	if (!compile.err && !compile.cfi->cnt)
 		compile.err = -ENOENT;
+	if (!compile.err)
+		compile.err = finish(compile.cfi);
 	if (compile.err) {
 		gj_cfi_free(compile.cfi);
 		return compile.err;
 	}
-	finish(compile.cfi);
 	*cfi_out = compile.cfi;
 	return 0;
 }
@@ -385,26 +396,27 @@ void gj_cfi_free(struct gj_cfi *cfi)
 	if (!cfi)
 		return;
 	free(cfi->rows);
+	free(cfi->starts);
 	free(cfi);
 }
 
 const struct gj_cfi_row *gj_cfi_find(const struct gj_cfi *cfi, uint64_t va)
 {
-	size_t low = 0, high = cfi->cnt;
+	const uint32_t *at = cfi->starts;
 	const struct gj_cfi_row *row;
+	size_t left = cfi->cnt;
 
-	if (va < cfi->base_va || va - cfi->base_va > UINT32_MAX)
+	if (va < cfi->base_va || va - cfi->base_va > UINT32_MAX || va - cfi->base_va < at[0])
 		return NULL;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
+	/* The last start not above; no branch that a processor could guess wrong. */
+	while (left > 1) {
+		size_t half = left / 2;
 
-		if (cfi->rows[middle].start <= va - cfi->base_va)
-			low = middle + 1;
-		else
-			high = middle;
+		at += at[half] <= va - cfi->base_va ? half : 0;
+		left -= half;
 	}
-	row = low ? &cfi->rows[low - 1] : NULL;
-	return row && (row->cfa_kind != GJ_CFA_NONE || row->is_root) ? row : NULL;
+	row = &cfi->rows[at - cfi->starts];
+	return row->cfa_kind != GJ_CFA_NONE || row->is_root ? row : NULL;
 }
 
 void gj_cfi_count(const struct gj_cfi *cfi, size_t *rows_out, size_t *expressions_out)

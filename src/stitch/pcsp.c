@@ -70,6 +70,7 @@ enum gj_step gj_pcsp_step(struct gj_walk *walk, const struct gj_place *place)
 	enum gj_step step = GJ_STEP_STAY;
 	uint64_t sp = walk->sp;
 	const char *name = NULL;
+	bool is_injected;
 
 	if (seam && seam->step)
 		step = seam->step(walk, place);
@@ -83,9 +84,10 @@ enum gj_step gj_pcsp_step(struct gj_walk *walk, const struct gj_place *place)
 	}
 	if (!place->has_delta || place->delta < 0 || (uint32_t)place->delta > GJ_MAX_FRAME_BYTES)
 		return gj_walk_cut(walk, GJ_CUT_NO_TABLE);
+	is_injected = seam && seam->is_injected;
 	step = walk->view->arch == GJ_ARCH_ARM64 ? step_arm64(walk, place, name, how) :
 						   step_amd64(walk, place, name, how);
-	if (step == GJ_STEP_FRAME && seam && seam->is_injected) {
+	if (step == GJ_STEP_FRAME && is_injected) {
 		walk->is_return = false;
 		step = end_injected_call(walk);
 	}

@@ -63,14 +63,12 @@ static bool read_state(struct gj_walk *walk, uint64_t g)
 	       field(walk, runtime->cur, offsets->g_sched_sp, &runtime->sched_sp);
 }
 
-bool gj_walk_runtime(struct gj_walk *walk)
+bool gj_walk_read_runtime(struct gj_walk *walk)
 {
 	struct gj_runtime *runtime = &walk->runtime;
 	unsigned int g_reg = walk->view->arch == GJ_ARCH_ARM64 ? GJ_ARM64_X28 : GJ_AMD64_R14;
 	uint64_t g;
 
-	if (runtime->is_tried)
-		return runtime->is_known;
 	runtime->is_tried = true;
 	if (!walk->view->offsets)
 		return false;
@@ -84,26 +82,4 @@ bool gj_walk_runtime(struct gj_walk *walk)
 	if (!runtime->is_known)
 		*runtime = (struct gj_runtime){ .is_tried = true };
 	return runtime->is_known;
-}
-
-static bool holds(const struct gj_runtime *runtime, enum gj_stack_kind kind, uint64_t sp)
-{
-	/* SP may stand at the very end, above the first frame. */
-	return sp >= runtime->lo[kind] && sp <= runtime->hi[kind] && runtime->hi[kind];
-}
-
-enum gj_stack_kind gj_walk_kind(struct gj_walk *walk, uint64_t sp)
-{
-	if (!gj_walk_runtime(walk))
-		return GJ_ON_THREAD;
-	if (holds(&walk->runtime, GJ_ON_GOROUTINE, sp))
-		return GJ_ON_GOROUTINE;
-	if (holds(&walk->runtime, GJ_ON_GSIGNAL, sp))
-		return GJ_ON_GSIGNAL;
-	return GJ_ON_THREAD;
-}
-
-bool gj_walk_on_cur(struct gj_walk *walk, uint64_t sp)
-{
-	return gj_walk_runtime(walk) && holds(&walk->runtime, GJ_ON_GOROUTINE, sp);
 }

@@ -82,15 +82,22 @@ static enum gj_step step_c(struct gj_walk *walk, const struct gj_cfi_row *row)
 
 static enum gj_step step(struct gj_walk *walk)
 {
-	struct gj_place place;
+	const struct gj_place *place;
+	struct gj_place kept;
 
 	if (!walk->module->image)
 		return step_c(walk, NULL);
-	place = *gj_module_place(walk->module, walk->pc - walk->image.bias);
-	if (place.is_sigreturn)
+	place = gj_module_place(walk->module, walk->pc - walk->image.bias);
+	if (place->is_sigreturn)
 		return gj_seam_sigreturn(walk);
-	return place.is_go ? gj_pcsp_step(walk, &place) :
-			     step_c(walk, walk->is_return ? place.row_before : place.row);
+	if (!place->is_go)
+		return step_c(walk, walk->is_return ? place->row_before : place->row);
+	/* Seams look at other addresses, which may take this one's slot. */
+	if (place->seam) {
+		kept = *place;
+		place = &kept;
+	}
+	return gj_pcsp_step(walk, place);
 }
 
 static void walk_user(struct gj_walk *walk)

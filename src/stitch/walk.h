@@ -153,12 +153,35 @@ static inline enum gj_step gj_walk_cut(struct gj_walk *walk, enum gj_cut cut)
 }
 enum gj_step gj_walk_root(struct gj_walk *walk, const char *root);
 
+bool gj_walk_read_runtime(struct gj_walk *walk);
 /* True when the runtime's state is known; reads it on first use. */
-bool gj_walk_runtime(struct gj_walk *walk);
+static inline bool gj_walk_runtime(struct gj_walk *walk)
+{
+	return walk->runtime.is_tried ? walk->runtime.is_known : gj_walk_read_runtime(walk);
+}
+
+/* SP may stand at the very end of a stack, above its first frame. */
+static inline bool gj_runtime_holds(const struct gj_runtime *runtime, enum gj_stack_kind kind,
+				    uint64_t sp)
+{
+	return sp >= runtime->lo[kind] && sp <= runtime->hi[kind] && runtime->hi[kind];
+}
+
 /* The stack that holds @sp. */
-enum gj_stack_kind gj_walk_kind(struct gj_walk *walk, uint64_t sp);
+static inline enum gj_stack_kind gj_walk_kind(struct gj_walk *walk, uint64_t sp)
+{
+	if (!gj_walk_runtime(walk))
+		return GJ_ON_THREAD;
+	if (gj_runtime_holds(&walk->runtime, GJ_ON_GOROUTINE, sp))
+		return GJ_ON_GOROUTINE;
+	return gj_runtime_holds(&walk->runtime, GJ_ON_GSIGNAL, sp) ? GJ_ON_GSIGNAL : GJ_ON_THREAD;
+}
+
 /* True when @sp lies in the goroutine's stack. */
-bool gj_walk_on_cur(struct gj_walk *walk, uint64_t sp);
+static inline bool gj_walk_on_cur(struct gj_walk *walk, uint64_t sp)
+{
+	return gj_walk_runtime(walk) && gj_runtime_holds(&walk->runtime, GJ_ON_GOROUTINE, sp);
+}
 
 /*
  * The caller: GJ_STEP_FRAME, or GJ_STEP_CUT when @pc is no code or @sp is not
