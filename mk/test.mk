@@ -26,6 +26,12 @@ UNIT_TESTS += \
 	perf_gaps \
 	perf_record
 
+UNIT_TESTS += \
+	cfi \
+	pcsp \
+	seam \
+	stitch
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
 
@@ -44,6 +50,10 @@ FUZZ_TARGETS += \
 	name \
 	perf_file \
 	perf_record
+
+FUZZ_TARGETS += \
+	cfi \
+	stitch
 
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=
@@ -81,6 +91,7 @@ CHECK_SCRIPTS += \
 	tests/sym/npm.sh
 
 CHECK_SCRIPTS += \
+	tests/stitch/cfi.sh \
 	tests/stitch/live.sh
 
 LONG_SCRIPTS :=
@@ -138,6 +149,9 @@ BENCH_SCRIPTS += \
 BENCH_SCRIPTS += \
 	tests/perf/speed.sh
 
+BENCH_SCRIPTS += \
+	tests/bench/stitch.sh
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \
@@ -158,6 +172,8 @@ TEST_PROGRAMS += \
 	sym/agree
 
 TEST_PROGRAMS += \
+	bench/bench_stitch \
+	stitch/cfi \
 	stitch/live
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)

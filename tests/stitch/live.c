@@ -58,7 +58,7 @@ static int find_image(void *data, uint64_t va, struct gj_stitch_image *image_out
 		if (va < file->start_va || va >= file->end_va)
 			continue;
 		*image_out = (struct gj_stitch_image){ file->image, file->gotab, file->bias,
-						       file->is_vdso };
+						       file->is_vdso, file->start_va, file->end_va };
 		return 0;
 	}
 	return -1;

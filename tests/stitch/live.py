@@ -25,6 +25,7 @@ SEAMS = ("runtime.systemstack", "runtime.morestack", "runtime.mcall", "runtime.a
          "runtime.walltime", "runtime.walltime1", "runtime.gogo", "gogo")
 TOPS = ("runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mstart.abi0",
         "runtime.goexit.abi0", "runtime.rt0_go.abi0")
+INJECTED = ("runtime.asyncPreempt", "runtime.sigpanic")
 MAX_FRAMES = 600
 MAX_STOPS = 400
 
@@ -86,6 +87,13 @@ def frames_of_gdb():
             called = name(pc - 1) if len(pcs) > 1 else name(pc)
             if called in TOPS or called in SEAMS:
                 return pcs, called
+            if called in INJECTED and frame.older() is not None:
+                # gdb takes this for a call and would look its caller up before the address.
+                caller = frame.older()
+                values = {r: int(caller.read_register(r)) & (1 << 64) - 1
+                          for r in ("rip", "rsp", "rbp")}
+                more, called = frames_from(values)
+                return pcs + more, called
             if name(pc).startswith("runtime.sigreturn"):
                 # Not known to gdb by this name (Go up to 1.20): helped with the kernel's layout.
                 more, called = interrupted(int(frame.read_register("rsp")))
@@ -102,10 +110,16 @@ def frames_of_gdb():
 def interrupted(context):
     """The same from where a signal came in: struct ucontext at @context."""
     word = "*(unsigned long *)%d"
-    saved = {r: reg(r) for r in ("rip", "rsp", "rbp")}
+    return frames_from({r: int(gdb.parse_and_eval(word % (context + off)))
+                        for r, off in (("rip", 168), ("rsp", 160), ("rbp", 120))})
+
+
+def frames_from(values):
+    """The same from where these registers say."""
+    saved = {r: reg(r) for r in values}
     try:
-        for r, off in (("rip", 168), ("rsp", 160), ("rbp", 120)):
-            gdb.execute("set $%s = %d" % (r, int(gdb.parse_and_eval(word % (context + off)))))
+        for r, value in values.items():
+            gdb.execute("set $%s = %d" % (r, value))
         return frames_of_gdb()
     finally:
         for r, value in saved.items():
