@@ -114,16 +114,23 @@ def interrupted(context):
                         for r, off in (("rip", 168), ("rsp", 160), ("rbp", 120))})
 
 
+def set_registers(values):
+    for r, value in values.items():
+        # gdb goes back to the frame it had selected, which may not be the innermost any more.
+        gdb.newest_frame().select()
+        gdb.execute("set $%s = %d" % (r, value))
+    gdb.newest_frame().select()
+
+
 def frames_from(values):
     """The same from where these registers say."""
+    gdb.newest_frame().select()
     saved = {r: reg(r) for r in values}
     try:
-        for r, value in values.items():
-            gdb.execute("set $%s = %d" % (r, value))
+        set_registers(values)
         return frames_of_gdb()
     finally:
-        for r, value in saved.items():
-            gdb.execute("set $%s = %d" % (r, value))
+        set_registers(saved)
 
 
 class Records:
@@ -267,6 +274,10 @@ def run():
     timer = threading.Timer(20, os.kill, (gdb.selected_inferior().pid, signal.SIGINT))
     timer.start()
     gdb.execute("continue", to_string=True)
+    # A signal that came while an instruction was stepped saved the trap flag and brings it back.
+    while "SIGTRAP" in gdb.execute("info program", to_string=True):
+        gdb.execute("set $eflags = $eflags & ~0x100")
+        gdb.execute("continue", to_string=True)
     timer.cancel()
     return "SIGINT" not in gdb.execute("info program", to_string=True)
 
