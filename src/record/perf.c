@@ -57,6 +57,47 @@ static bool has_cycles(void)
 	return fd >= 0;
 }
 
+/* Whether the kernel lets us sample user code of @pid (0: our own, -1: all on a processor). */
+static int try_event(pid_t pid)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.disabled = 1,
+		.exclude_kernel = 1,
+		.exclude_hv = 1,
+	};
+	long fd = syscall(SYS_perf_event_open, &attr, pid, pid < 0 ? 0 : -1, -1,
+			  PERF_FLAG_FD_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	close((int)fd);
+	return 0;
+}
+
+static int refuse(struct gj_diag *diag, const char *what)
+{
+	return gj_diag_set(diag, -EACCES,
+			   "%s cannot be recorded by this user; become root, or lower kernel.perf_event_paranoid",
+			   what);
+}
+
+int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *diag)
+{
+	char what[32];
+
+	if (options->system_wide)
+		return try_event(-1) == -EACCES ? refuse(diag, "the whole machine") : 0;
+	for (unsigned int i = 0; i < options->pid_cnt; i++) {
+		snprintf(what, sizeof(what), "process %u", options->pids[i]);
+		if (try_event((pid_t)options->pids[i]) == -EACCES)
+			return refuse(diag, what);
+	}
+	return try_event(0) == -EACCES ? refuse(diag, "a program of one's own") : 0;
+}
+
 /* One event to sample: named tracepoints and events with terms of their own stay as they are. */
 static void add_event(struct arguments *args, const char *event, unsigned int hz)
 {

@@ -386,6 +386,8 @@ static int record(struct recording *recording, int *exit_status_out, struct gj_d
 {
 	int err = find_targets(recording, diag);
 
+	if (!err && !recording->options->dry_run)
+		err = gj_perf_allowed(recording->options, diag);
 	if (err)
 		return err;
 	if (recording->options->dry_run)

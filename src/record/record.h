@@ -102,6 +102,8 @@ struct gj_perf_run {
 	int control_fd, ack_fd; /* -1: not asked for */
 };
 
+/* 0, or -EACCES with what to do when the kernel lets this user record none of it. */
+int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *diag);
 /* Starts perf, with events off until gj_perf_enable when @deferred. */
 int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag);

@@ -228,6 +228,22 @@ unprivileged()
 		grep -q 'going on without the probe' "$work/err" && [ -s "$work/nobody/own.data" ]
 }
 
+# What the kernel refuses altogether: one line, and nothing of perf's.
+refused()
+{
+	[ "$(cat /proc/sys/kernel/perf_event_paranoid)" -ge 1 ] || return 0
+	mkdir -p "$work/refused" && chmod 755 "$work" && chmod 777 "$work/refused"
+	cp "$gojitter" "$work/refused/" && chmod 755 "$work/refused/gojitter"
+	for arg in -a "-p 1"; do
+		setpriv --reuid 65534 --regid 65534 --clear-groups "$work/refused/gojitter" record \
+			-o "$work/refused/data" $arg -- true >/dev/null 2>"$work/err"
+		status=$?
+		tail -n 3 "$work/err"
+		[ $status -eq 1 ] && [ "$(grep -c 'cannot be recorded by this user; become root' "$work/err")" -eq 1 ] &&
+			! grep -qi 'sys_perf_event_open\|perf_event_paranoid setting' "$work/err" || return 1
+	done
+}
+
 # In a mount namespace of its own; as root gojitter would mount it.
 no_tracefs()
 {
@@ -258,6 +274,7 @@ if [ -w $events ]; then
 	tap_check "a probe that would cost too much" too_dear
 	tap_check "without privileges" unprivileged
 	tap_check "without privileges and without tracefs" no_tracefs
+	tap_check "what the kernel refuses to record" refused
 else
 	tap_skip "recordings" "uprobes are not permitted here"
 fi
