@@ -32,6 +32,11 @@ UNIT_TESTS += \
 	seam \
 	stitch
 
+UNIT_TESTS += \
+	chain \
+	report \
+	shared
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
 

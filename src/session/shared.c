@@ -73,26 +73,32 @@ static bool is_frame(struct gj_window line, bool has_frames)
 
 /*
  * Which fields the host shows of a frame, "\t<ip>[ name[+0xoff]][ (dso)]": it
- * may show others for another type of event.
+ * may show others for another type of event. A frame without a name shows no
+ * offset in any case; *no_offset_out is set when one with a name shows none.
  */
-static unsigned int fields_of(struct gj_window line, unsigned int fields)
+static unsigned int fields_of(struct gj_window line, bool *no_offset_out)
 {
+	static const char unknown[] = " [unknown]";
 	const uint8_t *end = line.base + line.size_bytes;
 	const uint8_t *ip = line.base + 1, *name;
+	unsigned int fields = 0;
+	size_t left;
 
 	while (ip < end && *ip == ' ')
 		ip++;
 	name = memchr(ip, ' ', (size_t)(end - ip));
-	fields &= ~(unsigned int)(GJ_FIELD_SYM | GJ_FIELD_SYMOFF | GJ_FIELD_DSO);
 	if (!name)
-		return fields;
-	if (end[-1] == ')' && memmem(name, (size_t)(end - name), " (", 2))
+		return 0;
+	left = (size_t)(end - name);
+	if (end[-1] == ')' && memmem(name, left, " (", 2))
 		fields |= GJ_FIELD_DSO;
-	if (end - name > 1 && name[1] != '(')
-		fields |= GJ_FIELD_SYM;
-	if (memmem(name, (size_t)(end - name), "+0x", 3))
+	if (left < 2 || name[1] == '(')
+		return fields;
+	if (memmem(name, left, "+0x", 3))
 		fields |= GJ_FIELD_SYMOFF;
-	return fields;
+	else if (left < sizeof(unknown) - 1 || memcmp(name, unknown, sizeof(unknown) - 1))
+		*no_offset_out = true;
+	return fields | GJ_FIELD_SYM;
 }
 
 static void add_frames(const struct gj_report *report,
@@ -106,15 +112,36 @@ static void add_frames(const struct gj_report *report,
 		gj_report_location(&like_host, locations[i], out);
 }
 
+/*
+ * The host's frames at the head of @text: how many bytes they take, and the
+ * fields they show in place of @fields' own.
+ */
+static size_t read_frames(struct gj_window text, unsigned int *fields)
+{
+	const unsigned int shown = GJ_FIELD_SYM | GJ_FIELD_SYMOFF | GJ_FIELD_DSO;
+	struct gj_window rest = text, line;
+	unsigned int seen = 0;
+	bool no_offset = false;
+
+	while (is_frame(line = first_line(rest), rest.base != text.base)) {
+		if (line.base[0] == '\t')
+			seen |= fields_of(line, &no_offset);
+		rest = behind(rest, line);
+	}
+	if (!no_offset && (seen & GJ_FIELD_SYM))
+		seen |= *fields & GJ_FIELD_SYMOFF;
+	*fields = (*fields & ~shown) | seen;
+	return (size_t)(rest.base - text.base);
+}
+
 void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
 		     const struct gj_location *const *locations, size_t location_cnt,
 		     struct gj_window text, struct gj_buf *out, unsigned int *event_width_out)
 {
 	struct gj_window line = first_line(text), rest = behind(text, line);
 	size_t event = find_event(shared, line), cnt = shared->event.size_bytes;
-	size_t split = event < line.size_bytes ? event + cnt : event;
-	unsigned int fields = 0;
-	bool has_frames = false;
+	size_t split = event < line.size_bytes ? event + cnt : event, frame_bytes;
+	unsigned int fields = report->fields;
 
 	*event_width_out = event < line.size_bytes ? width_of(line, event, cnt - 1) : 0;
 	gj_buf_add(out, line.base, split);
@@ -122,14 +149,9 @@ void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
 		gj_report_goid(&shared->goid, out);
 	gj_buf_add(out, line.base + split, line.size_bytes - split);
 	gj_buf_chr(out, '\n');
-	while (is_frame(line = first_line(rest), has_frames)) {
-		if (line.base[0] == '\t')
-			fields |= fields_of(line, report->fields);
-		has_frames = true;
-		rest = behind(rest, line);
-	}
-	if (has_frames)
+	frame_bytes = read_frames(rest, &fields);
+	if (frame_bytes)
 		add_frames(report, locations, location_cnt, fields, out);
-	gj_buf_add(out, rest.base, rest.size_bytes);
+	gj_buf_add(out, rest.base + frame_bytes, rest.size_bytes - frame_bytes);
 	shared->is_pending = false;
 }
