@@ -52,7 +52,9 @@ static int setup(void **state)
 	setting->chain.dsos = gj_dsos_new(&setting->chain.host, NULL);
 	setting->chain.locations = gj_locations_new(&setting->options);
 	setting->chain.max = GJ_MAX_CHAIN;
-	setting->chain.regs = (struct gj_reg_numbers){ .g = 22, .sp = 7, .fp = 6, .ip = 8 };
+	setting->chain.regs = (struct gj_reg_numbers){ GJ_ARCH_AMD64, .g = 22, .sp = 7 };
+	if (gj_stitcher_new(&setting->chain.stitcher))
+		return -1;
 	*state = setting;
 	return 0;
 }
@@ -62,6 +64,7 @@ static int teardown(void **state)
 	struct setting *setting = *state;
 
 	gj_locations_free(setting->chain.locations);
+	gj_stitcher_free(setting->chain.stitcher);
 	gj_dsos_free(setting->chain.dsos);
 	free(setting);
 	return 0;
@@ -132,7 +135,10 @@ static void kernel_is_asked_once(void **state)
 	assert_int_equal(asked, 2);
 }
 
-/* A stack dump stands for the user's part, and is walked by the registers. */
+/*
+ * A stack dump stands for the user's part. Of code that is in no file nothing
+ * proves who called it, whatever the frame pointer says: the instruction alone.
+ */
 static void stack_dump(void **state)
 {
 	static const uint64_t core[] = { KERNEL, K(1) };
@@ -147,12 +153,11 @@ static void stack_dump(void **state)
 	};
 
 	assert_int_equal(gj_chain_find(chain, &sample), 0);
-	assert_int_equal(chain->cnt, 4);
+	assert_int_equal(chain->cnt, 2);
 	assert_int_equal(chain->first_user, 1);
 	assert_int_equal(chain->found[1]->ip, 0x1001);
-	assert_int_equal(chain->found[2]->ip, 0x2002);
-	assert_int_equal(chain->found[3]->ip, 0x3003);
-	/* Without SP the dump's place is unknown: the instruction alone. */
+	assert_int_equal(chain->hows[1], GJ_HOW_IP);
+	/* Without SP the dump's place is unknown. */
 	sample.regs.mask = 1 << 6 | 1 << 5 | 1 << 8;
 	assert_int_equal(gj_chain_find(chain, &sample), 0);
 	assert_int_equal(chain->cnt, 2);
@@ -160,7 +165,7 @@ static void stack_dump(void **state)
 		sample.regs.mask = 1 << 6 | 1 << 7 | 1 << 8;
 		sample.stack_bytes = cut;
 		assert_int_equal(gj_chain_find(chain, &sample), 0);
-		assert_in_range(chain->cnt, 2, 4);
+		assert_int_equal(chain->cnt, 2);
 	}
 }
 
