@@ -49,35 +49,61 @@ static bool may_lack_caller(struct gj_walk *walk, uint64_t va)
 	return walk->view->arch != GJ_ARCH_AMD64 || is_before_fp(module, va - image.bias);
 }
 
-static bool is_root(struct gj_walk *walk, uint64_t va, const char **root_out)
+/* What a frame of a chain says of those behind it. */
+enum behind {
+	BEHIND_CALLER,
+	BEHIND_LOST, /* its caller is left out */
+	BEHIND_ROOT, /* nothing: it is a root */
+	BEHIND_CUT,  /* RBP is another stack's from here on */
+};
+
+/*
+ * Frame pointers cross from g0's stack to the goroutine's as they please (Go
+ * src/runtime/asm_amd64.s): systemstack had no frame up to Go 1.20, so that
+ * its caller is skipped; mcall leaves RBP as it was up to 1.24, so that the
+ * scheduler seems to be called by whoever was parked last; morestack gives
+ * newstack the goroutine's, g0's or none.
+ */
+static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_out)
 {
 	struct gj_stitch_image image;
 	struct gj_module *module = gj_walk_module(walk, va - 1, &image);
 	const struct gj_place *place;
+	const char *name;
 
 	if (!module || !module->gotab)
-		return false;
-	/* goexit's return address is its second byte; systemstack and mcall are callers of no one. */
+		return BEHIND_CALLER;
 	place = gj_module_place(module, va - 1 - image.bias);
 	if (!place->seam)
-		return false;
-	*root_out = gj_seams[place->seam - 1].name;
-	return !strcmp(*root_out, "goexit") || !strcmp(*root_out, "mstart") ||
-	       !strcmp(*root_out, "rt0_go");
+		return BEHIND_CALLER;
+	name = gj_seams[place->seam - 1].name;
+	*root_out = name;
+	if (!strcmp(name, "goexit") || !strcmp(name, "mstart") || !strcmp(name, "rt0_go") ||
+	    !strcmp(name, "mcall"))
+		return BEHIND_ROOT;
+	if (!strcmp(name, "morestack"))
+		return BEHIND_CUT;
+	if (!strcmp(name, "systemstack") && gj_gotab_info(module->gotab)->go_minor <= 20)
+		return BEHIND_LOST;
+	return BEHIND_CALLER;
 }
 
 static void append(struct gj_walk *walk, const struct gj_stitch_input *input, size_t from)
 {
 	struct gj_stack *stack = walk->stack;
+	enum behind last = BEHIND_CALLER;
 	const char *root = NULL;
 
-	for (size_t i = from; i < input->user_cnt; i++) {
+	if (from > 1)
+		last = behind(walk, input->user_chain[from - 1], &root);
+	for (size_t i = from; i < input->user_cnt && last < BEHIND_ROOT; i++) {
 		struct gj_stitch_image image;
 		struct gj_stack_frame frame = {
 			.va = input->user_chain[i],
 			.how = i ? GJ_FRAME_FP : GJ_FRAME_IP,
 			.is_return = i > 0,
-			.may_miss = i == 1 && !from && may_lack_caller(walk, input->user_chain[0]),
+			.may_miss = last == BEHIND_LOST ||
+				    (i == 1 && !from && may_lack_caller(walk, input->user_chain[0])),
 		};
 
 		if (gj_walk_module(walk, frame.va, &image)) {
@@ -90,9 +116,10 @@ static void append(struct gj_walk *walk, const struct gj_stitch_input *input, si
 		}
 		stack->frames[stack->cnt++] = frame;
 		stack->has_gap |= frame.may_miss;
+		if (i)
+			last = behind(walk, frame.va, &root);
 	}
-	stack->is_complete = input->user_cnt &&
-			     is_root(walk, input->user_chain[input->user_cnt - 1], &root);
+	stack->is_complete = last == BEHIND_ROOT;
 	stack->root = stack->is_complete ? root : NULL;
 	stack->cut = stack->is_complete ? GJ_CUT_NONE : GJ_CUT_CHAIN;
 	if (stack->cut && stack->cnt)

@@ -142,17 +142,24 @@ __attribute__((noinline)) static int recurse(int depth, struct both *both)
 static void own_stack(void **state)
 {
 	static struct both both;
+	int first = 0;
 
 	both.self = *state;
 	recurse(20, &both);
-	/* The first address is inside one function at two places. */
 	assert_in_range(both.cnt, 25, MAX - 1);
 	assert_true(both.stack.is_complete);
 	assert_string_equal(both.stack.root, "thread");
-	assert_int_equal(both.stack.cnt, both.cnt);
-	for (int i = 1; i < both.cnt; i++) {
-		assert_int_equal(both.stack.frames[i].va, (uint64_t)(uintptr_t)both.backtrace[i]);
-		assert_int_equal(both.stack.frames[i].how, GJ_FRAME_CFI);
+	/* Both were asked inside one function, at two places; a sanitizer asks from its own. */
+	while (first < both.cnt &&
+	       both.stack.frames[1].va != (uint64_t)(uintptr_t)both.backtrace[first])
+		first++;
+	assert_in_range(first, 1, 2);
+	assert_int_equal(both.stack.cnt, both.cnt - first + 1);
+	for (int i = first; i < both.cnt; i++) {
+		const struct gj_stack_frame *frame = &both.stack.frames[i - first + 1];
+
+		assert_int_equal(frame->va, (uint64_t)(uintptr_t)both.backtrace[i]);
+		assert_int_equal(frame->how, GJ_FRAME_CFI);
 	}
 }
 

@@ -167,6 +167,32 @@ static void chain_alone(void **state)
 	}
 }
 
+/* Frame pointers cross between stacks; what they cross is a root, a loss, or the end of what holds. */
+static void chain_over_seams(void **state)
+{
+	struct sw *sw = *state;
+	uint64_t chain[] = { SW_AT(MIDDLE, 4), SW_AT(MCALL, 0x40), SW_AT(MAIN, 0x40), SW_AT(GOEXIT, 1) };
+
+	sw->input.regs = (struct gj_regs){ 0 };
+	sw->input.user_chain = chain;
+	sw->input.user_cnt = 4;
+	sw_walk(sw, 0, 0);
+	assert_int_equal(sw->stack.cnt, 2);
+	assert_true(sw->stack.is_complete);
+	assert_string_equal(sw->stack.root, "mcall");
+	chain[1] = SW_AT(GROWS, 0x40);
+	sw_walk(sw, 0, 0);
+	assert_int_equal(sw->stack.cnt, 2);
+	assert_false(sw->stack.is_complete);
+	assert_int_equal(sw->stack.cut, GJ_CUT_CHAIN);
+	chain[1] = SW_AT(SYSTEMSTACK, 0x40);
+	sw_walk(sw, 0, 0);
+	assert_int_equal(sw->stack.cnt, 4);
+	assert_true(sw->stack.is_complete);
+	assert_false(sw->stack.frames[1].may_miss);
+	assert_true(sw->stack.frames[2].may_miss);
+}
+
 static void kernel_part(void **state)
 {
 	static const uint64_t kernel[] = { 0xffffffff81000000, 0xffffffff81000100 };
@@ -236,7 +262,7 @@ static void cut_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_alone),
+		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_alone), TEST(chain_over_seams),
 		TEST(kernel_part), TEST(rubbish), cmocka_unit_test(cut_texts),
 	};
 
