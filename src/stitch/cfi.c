@@ -2,10 +2,10 @@
 /*
  * Call frame information compiled into one sorted table.
  *
- * libdw finds and decompresses the sections and takes them apart into
- * descriptions (FDE); cfi_program.c runs each once; what comes out is kept in
- * 28 bytes a row, so that a frame costs a binary search. The sources are
- * .eh_frame and .debug_frame of the image and of its debug file.
+ * libdw takes the sections apart into descriptions (FDE); cfi_program.c runs
+ * each once; what comes out is kept in 28 bytes a row, so that a frame costs a
+ * binary search. The sources are .eh_frame and .debug_frame, compressed or not,
+ * of the image and of its debug file.
  */
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -211,7 +211,8 @@ static Elf_Data *find_data(Elf *elf, const char *name, uint64_t *va_out)
 
 		if (!found || header.sh_type == SHT_NOBITS || strcmp(found, name))
 			continue;
-		if (header.sh_flags & SHF_COMPRESSED && elf_compress(scn, 0, 0) < 0)
+		if (header.sh_flags & SHF_COMPRESSED ? elf_compress(scn, 0, 0) < 0 :
+		    name[1] == 'z' && elf_compress_gnu(scn, 0, 0) < 0)
 			return NULL;
 		*va_out = header.sh_addr;
 		return elf_getdata(scn, NULL);
@@ -232,20 +233,19 @@ static void compile_eh_frame(struct compile *compile, Elf *elf)
 		compile_section(compile, ident, &section);
 }
 
-/* .debug_frame: libdw decompresses it, in the old way of compressing too. */
+/* .debug_frame, or .zdebug_frame where it was compressed the old way. */
 static void compile_debug_frame(struct compile *compile, Elf *elf)
 {
 	const unsigned char *ident = (const unsigned char *)elf_getident(elf, NULL);
-	Dwarf *dwarf = ident ? dwarf_begin_elf(elf, DWARF_C_READ, NULL) : NULL;
 	struct frame_section section = { 0 };
 
-	if (dwarf)
-		section.data = find_data(elf, ".debug_frame", &section.va);
-	if (dwarf && !section.data)
+	if (!ident)
+		return;
+	section.data = find_data(elf, ".debug_frame", &section.va);
+	if (!section.data)
 		section.data = find_data(elf, ".zdebug_frame", &section.va);
 	if (section.data && section.data->d_buf)
 		compile_section(compile, ident, &section);
-	dwarf_end(dwarf);
 }
 
 static int compare_rows(const void *a, const void *b)
