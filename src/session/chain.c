@@ -139,6 +139,10 @@ static int find_image(void *data, uint64_t va, struct gj_stitch_image *image_out
 		.gotab = dso->gotab,
 		.bias = va - link_va,
 	};
+	if (mapping.file_off >= dso->text_off && mapping.file_off < dso->text_end_off) {
+		image_out->start_va = va - (mapping.file_off - dso->text_off);
+		image_out->end_va = va + (dso->text_end_off - mapping.file_off);
+	}
 	return 0;
 }
 
@@ -165,7 +169,10 @@ static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 	const struct gj_stitch_input input = { .regs = sample->regs };
 	struct gj_stack stack = { .frames = chain->walked, .max = chain->max - chain->cnt };
 
+	uint64_t ip;
+
 	gj_sample_reg(sample, chain->regs.g, &view.g);
+	gj_sample_reg(sample, chain->regs.sp, &view.stack_lo);
 	chain->first_user = chain->cnt;
 	if (gj_stitch(chain->stitcher, &view, &input, &stack)) {
 		chain->is_cut = true;
@@ -174,6 +181,9 @@ static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
 	for (size_t i = 0; i < stack.cnt; i++)
 		add(chain, find_user(chain, stack.frames[i].va, stack.frames[i].is_return),
 		    how_of(&stack.frames[i]));
+	/* Without SP there is no stack to walk; where the program was is known all the same. */
+	if (!stack.cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
+		add(chain, find_user(chain, ip, false), GJ_HOW_IP);
 }
 
 static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)

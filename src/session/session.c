@@ -50,9 +50,9 @@ static void complain_memory(struct gj_session *session)
 /* Without a word on the machine it is one like this. */
 static struct gj_reg_numbers regs_of(enum gj_recorded machine)
 {
-	static const struct gj_reg_numbers amd64 = { GJ_ARCH_AMD64, .g = 22, .sp = 7 };
-	static const struct gj_reg_numbers arm64 = { GJ_ARCH_ARM64, .g = 28, .sp = 31 };
-	static const struct gj_reg_numbers none = { .g = 64, .sp = 64 };
+	static const struct gj_reg_numbers amd64 = { GJ_ARCH_AMD64, .g = 22, .sp = 7, .ip = 8 };
+	static const struct gj_reg_numbers arm64 = { GJ_ARCH_ARM64, .g = 28, .sp = 31, .ip = 32 };
+	static const struct gj_reg_numbers none = { .g = 64, .sp = 64, .ip = 64 };
 
 #ifdef __aarch64__
 	if (machine == GJ_RECORDED_UNKNOWN)

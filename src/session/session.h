@@ -125,7 +125,7 @@ const struct gj_location *gj_locations_kernel(const struct gj_locations *locatio
  */
 struct gj_reg_numbers {
 	enum gj_arch arch;
-	unsigned int g, sp;
+	unsigned int g, sp, ip;
 };
 
 /* User register @reg of @sample; false, and 0, when it was not recorded. */
