@@ -27,6 +27,7 @@ say = $(say_$(V))
 .DEFAULT_GOAL := all
 
 include mk/config.mk
+include mk/bpf.mk
 include mk/lib.mk
 include mk/plugins.mk
 include mk/test.mk

@@ -9,7 +9,7 @@ WARNINGS := -Wall -Wextra -Wformat-signedness -Wmissing-prototypes -Wstrict-prot
 ifneq ($(CI),)
 WARNINGS += -Werror
 endif
-BASE_CFLAGS := -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DGJ_VERSION='"$(VERSION)"' -Isrc -Iinclude -fPIC
+BASE_CFLAGS := -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DGJ_VERSION='"$(VERSION)"' -Isrc -Iinclude -Ibpf -fPIC
 LDLIBS := -lelf -lZydis -lz
 
 HAVE_TRACEEVENT := $(call probe,libtraceevent)

@@ -9,7 +9,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-order='base sample elf demangle goroutine probe debuginfo stitch report session record cmd'
+order='base sample elf demangle goroutine probe debuginfo stitch report session pprof record profile cmd'
 # Whoever the tree belongs to; nothing would be checked without the list.
 files=$(git -c safe.directory='*' ls-files -co --exclude-standard) || {
 	echo "$0: git cannot list the files of this tree" >&2
@@ -25,7 +25,7 @@ for dir in $order; do
 		for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
 			part=${header%%/*}
 			case $header in
-			gojitter*) continue ;;
+			gojitter*|gj_abi.h) continue ;;
 			esac
 			case " $seen " in
 			*" $part "*) ;;
@@ -41,7 +41,7 @@ for dir in $order; do
 done
 
 for header in $(echo "$files" | grep -E '^(src|include)/.*\.h$'); do
-	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -fsyntax-only -x c "$header" 2>/dev/null ||
+	${CC:-gcc} -std=gnu11 -D_GNU_SOURCE -Isrc -Iinclude -Ibpf -fsyntax-only -x c "$header" 2>/dev/null ||
 		complain "$header does not compile alone"
 done
 

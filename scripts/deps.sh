@@ -9,10 +9,11 @@
 set -eu
 
 packages='gcc make libc6-dev pkg-config
-libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev linux-perf golang-go'
+libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev linux-perf golang-go
+clang bpftool libbpf-dev'
 [ "${1:-}" = demo ] || packages="$packages
-g++ git libiberty-dev libbpf-dev libcmocka-dev bpftrace bpftool trace-cmd gdb binutils
-clang lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"
+g++ git libiberty-dev libcmocka-dev bpftrace trace-cmd gdb binutils
+lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"
 # For make check-long: Debian's kernel source is an .xz archive.
 [ "${1:-}" = demo ] || packages="$packages xz-utils"
 

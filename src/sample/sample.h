@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 #include "base/cursor.h"
+#include "base/err.h"
+#include "gj_abi.h"
 #include "gojitter.h"
 
 /*
@@ -72,5 +74,44 @@ int gj_perf_maps_find(const struct gj_perf_maps *maps, uint32_t tid, uint64_t va
 /* The machine a perf.data file was recorded on; GJ_RECORDED_UNKNOWN when it does not say. */
 enum gj_recorded { GJ_RECORDED_UNKNOWN, GJ_RECORDED_AMD64, GJ_RECORDED_ARM64, GJ_RECORDED_OTHER };
 enum gj_recorded gj_perf_file_machine(struct gj_window file);
+
+/*
+ * The records of the two-stack sampler behind a perf.data file (layout:
+ * bpf/gj_abi.h; docs/recording.md). In the file, from its end backwards, any
+ * number of trailers: each a body, then u64 body size and eight bytes of magic.
+ */
+#define GJ_STACKS_MAGIC "GJSTACK1"
+
+struct gj_stack_records;
+
+/* What one sample of perf.data has behind it. Valid until the next call with the same records. */
+struct gj_stack_sample {
+	const struct gj_stack_record *record; /* aligned copy or the file's own bytes */
+	const struct gj_stack_part *parts;    /* record->part_cnt */
+	const uint8_t *const *bytes;          /* of each part */
+	struct gj_regs regs; /* record's registers by PERF_REG_X86_* */
+};
+
+/*
+ * gj_stack_records_new - make the records of @file findable
+ * @file: the whole file; borrowed until gj_stack_records_free
+ *
+ * Returns 0; -ENOENT when there are none; -EBADMSG with @diag when they are cut
+ * or damaged, with @records_out still set to what stands before the damage;
+ * -ENOMEM.
+ */
+int gj_stack_records_new(struct gj_window file, struct gj_stack_records **records_out,
+			 struct gj_diag *diag);
+void gj_stack_records_free(struct gj_stack_records *records); /* NULL allowed */
+/*
+ * The record made in the same interrupt as @sample: same thread, the time next
+ * to it, and the same user registers as far as the sample has them. False when
+ * there is none: it was lost, or the sample is of another event.
+ */
+bool gj_stack_records_find(struct gj_stack_records *records, const struct gj_sample *sample,
+			   struct gj_stack_sample *found_out);
+/* [va, va + size) of the thread's memory: 0, or -EFAULT when it is not all there. */
+int gj_stack_sample_read(const struct gj_stack_sample *sample, uint64_t va, void *bytes_out,
+			 size_t size_bytes);
 
 #endif

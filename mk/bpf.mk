@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+# BPF objects and their skeletons: $(O)/bpf/NAME.bpf.o, $(O)/bpf/NAME.skel.h.
+# Without clang, bpftool or libbpf everything else is built, and says so at run
+# time (GJ_HAVE_BPF).
+
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+HAVE_BPF := $(shell $(PKG_CONFIG) --exists 'libbpf >= 1.0' 2>/dev/null && \
+	command -v $(CLANG) >/dev/null && $(BPFTOOL) version >/dev/null 2>&1 && echo on || echo off)
+BPF_ARCH := $(if $(filter aarch64,$(shell uname -m)),arm64,x86)
+# Debian's <asm/types.h> is in the multiarch directory, which clang does not know for this target.
+BPF_CFLAGS := -target bpf -mcpu=v2 -O2 -g -Wall -Wextra -Werror -Wno-missing-field-initializers \
+	-D__TARGET_ARCH_$(BPF_ARCH) -Ibpf -I/usr/include/$(shell $(CC) -print-multiarch)
+
+ifeq ($(HAVE_BPF),on)
+BASE_CFLAGS += -DGJ_HAVE_BPF -I$(O)/bpf
+LDLIBS += -lbpf
+endif
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c -o $@ $<
+
+$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name gj_$(subst -,_,$*) >$@
