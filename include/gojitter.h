@@ -73,6 +73,8 @@ struct gj_host {
 	 * shows inlined calls there that we do not know. NULL: not known.
 	 */
 	bool (*has_lines)(void *data);
+	/* When the recording was finished, in seconds since 1970; 0: not known. */
+	int64_t recorded_s;
 	/* How the host prints a record (format=perf follows it). */
 	unsigned int id_width; /* least columns of a pid and a tid; 0: 7 */
 	bool prints_file_off;  /* user addresses of a call chain as offsets in their file */

@@ -70,7 +70,7 @@ int start(void **data, void *ctx)
 		.size = sizeof(host), .data = run, .resolve = resolve, .write = write_out,
 		.warn = warn, .has_lines = has_lines,
 	};
-	struct gj_plugin_file file;
+	struct gj_plugin_file file = { 0 };
 	char **args;
 	int arg_cnt = 0;
 
@@ -79,14 +79,16 @@ int start(void **data, void *ctx)
 	args = perf_dlfilter_fns.args(ctx, &arg_cnt);
 	arg_cnt = gj_plugin_options(args, args ? arg_cnt : 0, &run->options);
 	gj_plugin_style(&host);
+	gj_plugin_map_recording(&file);
+	host.recorded_s = file.changed_s;
 	run->session = arg_cnt < 0 ? NULL : gj_session_new(&host, run->options, arg_cnt);
+	if (run->session && file.bytes)
+		gj_session_recording(run->session, file.bytes, file.size_bytes);
+	if (file.bytes)
+		munmap(file.bytes, file.size_bytes);
 	if (!run->session) {
 		free_run(run);
 		return 1;
-	}
-	if (gj_plugin_map_recording(&file)) {
-		gj_session_recording(run->session, file.bytes, file.size_bytes);
-		munmap(file.bytes, file.size_bytes);
 	}
 	*data = run;
 	return 0;

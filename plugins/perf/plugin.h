@@ -33,15 +33,16 @@ bool gj_plugin_sample(const struct perf_dlfilter_sample *from,
 void gj_plugin_mapping(const struct perf_dlfilter_al *al, struct gj_mapping *mapping_out);
 
 struct gj_plugin_file {
-	void *bytes; /* to be unmapped by the caller */
+	void *bytes; /* to be unmapped by the caller; NULL: none */
 	size_t size_bytes;
+	int64_t changed_s; /* when it was last written, seconds since 1970; 0: not known */
 };
 
 /*
  * Maps the perf.data file perf is reading: among the open descriptors the
- * regular file that begins as one. False for pipes and directories.
+ * regular file that begins as one. Nothing for pipes.
  */
-bool gj_plugin_map_recording(struct gj_plugin_file *file_out);
+void gj_plugin_map_recording(struct gj_plugin_file *file_out);
 
 /* How far perf has read its mapped recording. All zero: not yet known. */
 struct gj_plugin_reading {

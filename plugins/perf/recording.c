@@ -13,7 +13,7 @@
 
 #include "plugin.h"
 
-static bool is_recording(int fd, size_t *size_bytes_out)
+static bool is_recording(int fd, struct gj_plugin_file *file)
 {
 	char magic[8];
 	struct stat st;
@@ -22,27 +22,28 @@ static bool is_recording(int fd, size_t *size_bytes_out)
 	    pread(fd, magic, sizeof(magic), 0) != sizeof(magic) ||
 	    memcmp(magic, "PERFILE2", sizeof(magic)))
 		return false;
-	*size_bytes_out = (size_t)st.st_size;
+	file->size_bytes = (size_t)st.st_size;
+	file->changed_s = st.st_mtime;
 	return true;
 }
 
-bool gj_plugin_map_recording(struct gj_plugin_file *file_out)
+void gj_plugin_map_recording(struct gj_plugin_file *file_out)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
-	bool found = false;
 
-	while (dir && !found && (entry = readdir(dir))) {
+	*file_out = (struct gj_plugin_file){ 0 };
+	while (dir && !file_out->bytes && (entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
+		void *bytes;
 
-		if (entry->d_name[0] == '.' || !is_recording(fd, &file_out->size_bytes))
+		if (entry->d_name[0] == '.' || !is_recording(fd, file_out))
 			continue;
-		file_out->bytes = mmap(NULL, file_out->size_bytes, PROT_READ, MAP_SHARED, fd, 0);
-		found = file_out->bytes != MAP_FAILED;
+		bytes = mmap(NULL, file_out->size_bytes, PROT_READ, MAP_SHARED, fd, 0);
+		file_out->bytes = bytes == MAP_FAILED ? NULL : bytes;
 	}
 	if (dir)
 		closedir(dir);
-	return found;
 }
 
 /* The read-only mapping of a file that holds @at; false when there is none. */

@@ -86,8 +86,7 @@ int TEP_PLUGIN_LOADER(struct tep_handle *tep)
 	if (!load)
 		return -1;
 	load->tep = tep;
-	if (!gj_plugin_map_recording(&load->recording))
-		load->recording = (struct gj_plugin_file){ 0 };
+	gj_plugin_map_recording(&load->recording);
 	load->goexec = gj_goexec_new(load->recording.bytes, load->recording.size_bytes);
 	if (!load->goexec) {
 		free_load(load);

@@ -246,6 +246,28 @@ static void find_text(struct gj_dso *dso)
 	}
 }
 
+/*
+ * Go wrote no build ids before 1.24, and from perf 7 on the kernel records them,
+ * which does not find Go's. Then a program is taken for the recorded one, but
+ * not in silence when it is younger than the recording.
+ */
+static void doubt(struct gj_dsos *dsos, const struct gj_dso *dso)
+{
+	bool is_proven = dso->build_id_bytes && gj_image_build_id(dso->image).size_bytes;
+	struct gj_diag line = { 0 };
+	struct stat st;
+
+	/* Whoever gives symfs= vouches for what is there. */
+	if (is_proven || dsos->symfs || !dsos->host.recorded_s || stat(gj_image_path(dso->image), &st) ||
+	    st.st_mtime <= dsos->host.recorded_s)
+		return;
+	gj_diag_set(&line, -ESTALE,
+		    "%s: newer than the recording, which holds no build id of it; if it was built anew since, its names and lines are wrong: give the old one's place with symfs=DIR",
+		    dso->path);
+	if (dsos->complaint_cnt++ < MAX_COMPLAINTS)
+		dsos->host.warn(dsos->host.data, line.text);
+}
+
 static void open_tables(struct gj_dsos *dsos, struct gj_dso *dso)
 {
 	struct gj_diag diag = { 0 };
@@ -255,6 +277,7 @@ static void open_tables(struct gj_dsos *dsos, struct gj_dso *dso)
 	if (!err) {
 		dso->has_coroutines =
 			!gj_gotab_find_name(dso->gotab, "runtime.coroswitch_m", &func);
+		doubt(dsos, dso);
 		return;
 	}
 	if (err != -ENOENT)
