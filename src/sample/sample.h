@@ -6,6 +6,7 @@
 #ifndef GJ_SAMPLE_H
 #define GJ_SAMPLE_H
 
+#include <linux/perf_event.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -74,6 +75,44 @@ int gj_perf_maps_find(const struct gj_perf_maps *maps, uint32_t tid, uint64_t va
 /* The machine a perf.data file was recorded on; GJ_RECORDED_UNKNOWN when it does not say. */
 enum gj_recorded { GJ_RECORDED_UNKNOWN, GJ_RECORDED_AMD64, GJ_RECORDED_ARM64, GJ_RECORDED_OTHER };
 enum gj_recorded gj_perf_file_machine(struct gj_window file);
+
+/* One event of a perf.data file. */
+struct gj_perf_attr {
+	struct perf_event_attr attr; /* what the file does not have of it is zero */
+	size_t off;           /* of the attr in the file */
+	size_t size_bytes;    /* of the attr there */
+	size_t entry_ids_off; /* in the file: {u64 offset, u64 size} of its ids */
+};
+
+struct gj_perf_attrs;
+
+/*
+ * gj_perf_attrs_new - the events of a perf.data file
+ * @file: borrowed until gj_perf_attrs_free
+ *
+ * Returns 0, -EBADMSG with @diag (to go behind the file's name), -ENOMEM.
+ */
+int gj_perf_attrs_new(struct gj_window file, struct gj_perf_attrs **attrs_out,
+		      struct gj_diag *diag);
+void gj_perf_attrs_free(struct gj_perf_attrs *attrs); /* NULL allowed */
+const struct gj_perf_attr *gj_perf_attr_at(const struct gj_perf_attrs *attrs, size_t index);
+/* The event of the sample whose record has @body; NULL: its id is not known. */
+const struct gj_perf_attr *gj_perf_attr_of(struct gj_perf_attrs *attrs, struct gj_window body);
+
+/* Where the parts of one sample lie, as offsets in the record's body. */
+struct gj_perf_layout {
+	uint64_t time_ns, ip; /* 2^64-1 and 0 where not recorded, tid 2^32-1, cpu -1 */
+	uint32_t tid;
+	int32_t cpu;
+	size_t chain_off, chain_end_off; /* equal: no call chain */
+	const uint8_t *chain;            /* its u64s, unaligned */
+	uint64_t chain_cnt;
+	size_t stack_off, stack_end_off; /* of the stack dump; equal: none */
+};
+
+/* 0, or -EBADMSG when the parts do not fit into the record. */
+int gj_perf_sample_layout(const struct gj_perf_attr *attr, struct gj_window body,
+			  struct gj_perf_layout *layout_out);
 
 /*
  * The records of the two-stack sampler behind a perf.data file (layout:

@@ -325,6 +325,7 @@ static bool fill_text(struct gj_locations *locations, struct gj_location *locati
 		[GJ_FORMAT_PERF] = gj_report_location,
 		[GJ_FORMAT_FOLDED] = gj_folded_location,
 		[GJ_FORMAT_JSON] = gj_json_location,
+		[GJ_FORMAT_CHAINS] = gj_report_location, /* nobody reads it */
 	};
 	struct gj_buf *text = &locations->text;
 

@@ -15,6 +15,7 @@ static const struct choice formats[] = {
 	{ "perf", GJ_FORMAT_PERF },
 	{ "folded", GJ_FORMAT_FOLDED },
 	{ "json", GJ_FORMAT_JSON },
+	{ "chains", GJ_FORMAT_CHAINS },
 	{ NULL, 0 },
 };
 

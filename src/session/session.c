@@ -20,6 +20,7 @@ struct gj_session {
 	struct gj_ghistory *history;
 	struct gj_folded *folded;
 	struct gj_buf out;
+	uint64_t written_bytes; /* out of out */
 	struct gj_shared shared;
 	struct gj_report plain; /* for records without Go: no goroutine */
 	bool knows_width;    /* the event names' column */
@@ -36,6 +37,7 @@ static void flush(struct gj_session *session)
 	if (session->out.size_bytes)
 		session->host.write(session->host.data, session->out.data,
 				    session->out.size_bytes);
+	session->written_bytes += session->out.size_bytes;
 	session->out.size_bytes = 0;
 }
 
@@ -101,12 +103,25 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	return session;
 }
 
+/* So that whoever reads the chains sees that they are all there. */
+static void end_chains(struct gj_session *session)
+{
+	const struct gj_chain_entry entry = {
+		.time_ns = session->written_bytes + session->out.size_bytes,
+		.kind = GJ_CHAIN_END,
+	};
+
+	gj_buf_add(&session->out, &entry, sizeof(entry));
+}
+
 void gj_session_end(struct gj_session *session)
 {
 	if (!session)
 		return;
 	if (session->folded && session->options.format == GJ_FORMAT_FOLDED)
 		gj_folded_write(session->folded, &session->out);
+	if (session->options.format == GJ_FORMAT_CHAINS)
+		end_chains(session);
 	flush(session);
 	if (session->dsos)
 		gj_dsos_sum_up(session->dsos);
@@ -252,6 +267,34 @@ static enum gj_printer put_perf(struct gj_session *session, const struct gj_reco
 	return GJ_PRINTED;
 }
 
+/* What is written is no text of the host's; all in it is as wide as this machine's. */
+static void put_chain(struct gj_session *session, const struct gj_record *record)
+{
+	const struct gj_chain *chain = &session->chain;
+	struct gj_chain_entry entry = {
+		.time_ns = record->sample->time_ns,
+		.ip = record->sample->ip,
+		.tid = record->sample->tid,
+		.cpu = record->sample->cpu,
+		.va_cnt = (uint32_t)(chain->cnt - chain->first_user),
+		.kind = record->complete ? GJ_CHAIN_COMPLETE : GJ_CHAIN_CUT,
+	};
+
+	if (!entry.va_cnt || chain->found[chain->first_user]->is_kernel)
+		return;
+	gj_buf_add(&session->out, &entry, sizeof(entry));
+	for (size_t i = chain->first_user; i < chain->cnt; i++)
+		gj_buf_add(&session->out, &chain->found[i]->ip, sizeof(chain->found[i]->ip));
+}
+
+/* Out of memory: the host prints what we cannot, unless nobody could read that. */
+static enum gj_printer give_up(struct gj_session *session)
+{
+	complain_memory(session);
+	flush(session);
+	return session->options.format == GJ_FORMAT_CHAINS ? GJ_PRINTED : GJ_HOST_PRINTS;
+}
+
 /* @before: the size of the output in front of the record */
 static enum gj_printer end_record(struct gj_session *session, enum gj_printer printer,
 				  size_t before)
@@ -259,9 +302,7 @@ static enum gj_printer end_record(struct gj_session *session, enum gj_printer pr
 	if (session->out.failed) {
 		session->out.failed = false;
 		session->out.size_bytes = before;
-		complain_memory(session);
-		flush(session);
-		return GJ_HOST_PRINTS;
+		return give_up(session);
 	}
 	if (session->options.ordered || session->out.size_bytes >= OUT_BYTES - (OUT_BYTES >> 2))
 		flush(session);
@@ -279,6 +320,9 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 		break;
 	case GJ_FORMAT_JSON:
 		gj_report_json(&session->options.report, record, &session->out);
+		break;
+	case GJ_FORMAT_CHAINS:
+		put_chain(session, record);
 		break;
 	case GJ_FORMAT_FOLDED:
 		if (gj_folded_add(session->folded, &session->options.report, record))
@@ -367,11 +411,8 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 
 	if (!is_wanted(session, sample))
 		return GJ_PRINTED;
-	if (gj_chain_find(chain, sample)) {
-		complain_memory(session);
-		flush(session);
-		return GJ_HOST_PRINTS;
-	}
+	if (gj_chain_find(chain, sample))
+		return give_up(session);
 	record.location_cnt = chain->cnt;
 	record.leaf = chain->leaf;
 	record.complete = is_complete(chain);

@@ -23,7 +23,25 @@ enum gj_class {
 	GJ_CLASS_COROUTINES = 1 << 6,  /* the image links runtime.coroswitch_m */
 };
 
-enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON };
+enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS };
+
+/*
+ * format=chains, which `gojitter inject` reads: one for each sample with a user
+ * part, in the order of their times, and one that says how much came before it.
+ */
+enum gj_chain_kind {
+	GJ_CHAIN_CUT = 0,
+	GJ_CHAIN_COMPLETE = 1, /* it ends at a goroutine's or thread's root */
+	GJ_CHAIN_END = 2,      /* the last entry; time_ns is the bytes before it */
+};
+
+struct gj_chain_entry {
+	uint64_t time_ns, ip; /* of the sample, as the host has them */
+	uint32_t tid;
+	int32_t cpu;
+	uint32_t va_cnt; /* so many u64 follow: user addresses, innermost first */
+	uint32_t kind;   /* enum gj_chain_kind */
+};
 
 struct gj_options {
 	enum gj_format format;
