@@ -2,7 +2,7 @@
 # libgojitter and the gojitter command. Directories stand in the order in
 # which a sample passes them; each may include only those above it.
 
-LIB_DIRS := base sample elf demangle goroutine probe debuginfo stitch report session record
+LIB_DIRS := base sample elf demangle goroutine probe debuginfo stitch report session inject record
 LIB_SRCS := $(foreach dir,$(LIB_DIRS),$(sort $(wildcard src/$(dir)/*.c)))
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
 

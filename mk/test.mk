@@ -157,6 +157,10 @@ BENCH_SCRIPTS += \
 BENCH_SCRIPTS += \
 	tests/bench/stitch.sh
 
+# gojitter inject.
+UNIT_TESTS += inject
+FUZZ_TARGETS += inject
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \

@@ -26,5 +26,9 @@ int gj_cmd_demangle(int argc, char **argv);
 int gj_cmd_debuginfo(int argc, char **argv);
 int gj_cmd_record(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
+int gj_cmd_inject(int argc, char **argv);
+
+/* The path of gojitter.so, to be freed; NULL: not found. */
+char *gj_cmd_find_plugin(void);
 
 #endif

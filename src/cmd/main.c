@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "record", gj_cmd_record, "perf record that knows goroutines" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
+	{ "inject", gj_cmd_inject, "copy of a perf.data file with whole call chains" },
 	{ "debuginfo", gj_cmd_debuginfo, "debug file for perf, gdb and bpftrace, made from Go's tables" },
 };
 

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "sample/perf_file.h"
 #include "sample/sample.h"
 
 /* Later than the headers that this may be built with. */

@@ -11,8 +11,6 @@
  * HEADER_EVENT_DESC (12): u32 events, u32 attr size, then per event the attr,
  * u32 ids, u32 name length, name, u64 id[].
  */
-#include "sample/perf_file.h"
-
 #include "sample/sample.h"
 
 #define RECORD_AUXTRACE 71 /* tools/perf/util/event.h: u64 size, ...; that many bytes follow */

@@ -16,7 +16,6 @@
 #include <linux/perf_event.h>
 #include <stdlib.h>
 
-#include "sample/perf_file.h"
 #include "sample/sample.h"
 
 #define MAX_CPUS 8192 /* CONFIG_NR_CPUS_RANGE_END of arch/x86/Kconfig */

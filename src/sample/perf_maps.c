@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "sample/perf_file.h"
 #include "sample/sample.h"
 
 #define MAX_BUILD_ID_BYTES 20

@@ -44,6 +44,21 @@ int gj_perf_file_gaps(struct gj_window file,
 
 /* The records of a perf.data file; empty when it is none, or was not finished. */
 struct gj_window gj_perf_file_data(struct gj_window file);
+
+/* {u32 type, u16 misc, u16 size}, then the body (include/uapi/linux/perf_event.h). */
+struct gj_perf_record {
+	uint32_t type; /* PERF_RECORD_*, or one of perf's own (tools/perf/util/event.h) */
+	uint16_t misc;
+	struct gj_window body;
+};
+
+/*
+ * The next record of a cursor over gj_perf_file_data(), stepping over trace bytes
+ * that follow some of perf's own. False at the end, or where the section is
+ * cut or damaged; then gj_cursor_failed().
+ */
+bool gj_perf_record_next(struct gj_cursor *cur, struct gj_perf_record *record_out);
+
 /*
  * The tracepoints' format files as perf copied them from tracefs
  * (tools/perf/util/trace-event-info.c), among other text; empty without any.
