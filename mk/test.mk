@@ -160,6 +160,11 @@ BENCH_SCRIPTS += \
 # gojitter inject.
 UNIT_TESTS += inject
 FUZZ_TARGETS += inject
+CHECK_SCRIPTS += \
+	tests/inject/inject.sh \
+	tests/inject/bad.sh
+LONG_SCRIPTS += \
+	tests/inject/hotspot.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

@@ -79,7 +79,8 @@ static int open_input(struct run *run)
 	struct stat st;
 	int err;
 
-	run->input_fd = open(path, O_RDONLY | O_CLOEXEC);
+	/* A pipe without a writer must not keep us waiting. */
+	run->input_fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (run->input_fd < 0 || fstat(run->input_fd, &st))
 		return fail(run, path, "");
 	if (S_ISDIR(st.st_mode))

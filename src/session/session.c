@@ -276,14 +276,17 @@ static void put_chain(struct gj_session *session, const struct gj_record *record
 		.ip = record->sample->ip,
 		.tid = record->sample->tid,
 		.cpu = record->sample->cpu,
-		.va_cnt = (uint32_t)(chain->cnt - chain->first_user),
 		.kind = record->complete ? GJ_CHAIN_COMPLETE : GJ_CHAIN_CUT,
 	};
+	size_t first = 0;
 
-	if (!entry.va_cnt || chain->found[chain->first_user]->is_kernel)
+	while (first < chain->cnt && chain->found[first]->is_kernel)
+		first++;
+	entry.va_cnt = (uint32_t)(chain->cnt - first);
+	if (!entry.va_cnt)
 		return;
 	gj_buf_add(&session->out, &entry, sizeof(entry));
-	for (size_t i = chain->first_user; i < chain->cnt; i++)
+	for (size_t i = first; i < chain->cnt; i++)
 		gj_buf_add(&session->out, &chain->found[i]->ip, sizeof(chain->found[i]->ip));
 }
 

@@ -1,0 +1,110 @@
+#!/bin/sh
+# gojitter inject: copies of recordings as stock perf reads them. The chains are the
+# session's, address by address, and perf 7.3's own where that unwinds a whole
+# stack; all else is as it was.
+set -u
+perfs=${GJ_PERFS:-6.1 6.12 7.3}
+GJ_PERFS=$perfs
+. tests/perf/plugin-lib.sh
+
+gojitter=$(cd "$O" && pwd)/gojitter
+newest=$(perf_of 7.3) || { tap_skip "perf 7.3" "cannot be had"; tap_done; }
+
+quietly() { "$@" 2>"$work/err" || { cat "$work/err"; return 1; }; }
+chains() { "$1" script -i "$2" --no-inline --ns --max-stack 1024 -F tid,time,ip,sym 2>"$work/err"; }
+
+# What perf says of a recording but for sizes, places and the one event's attr.
+header()
+{
+	"$1" report -i "$2" --header-only 2>/dev/null |
+		grep -vE '^# (captured on|data offset|data size|feat offset|event :)'
+}
+
+same_fields() # PERF FIELDS
+{
+	"$1" script -i "$in" --ns -F "$2" >"$work/in.txt" 2>/dev/null
+	"$1" script -i "$out" --ns -F "$2" >"$work/out.txt" 2>/dev/null
+	[ "$(wc -l <"$work/in.txt")" -ge 20 ] && diff "$work/in.txt" "$work/out.txt"
+}
+
+same_header()
+{
+	header "$1" "$in" >"$work/in.txt"
+	header "$1" "$out" >"$work/out.txt"
+	grep -q '^# cmdline' "$work/in.txt" && diff "$work/in.txt" "$work/out.txt"
+}
+
+# Records by kind, and build ids.
+same_contents()
+{
+	for file in in out; do
+		eval "data=\$$file"
+		"$1" report -i "$data" --stats >"$work/$file.txt" 2>/dev/null
+		"$1" buildid-list -i "$data" >>"$work/$file.txt" 2>/dev/null
+	done
+	grep -q 'SAMPLE events' "$work/in.txt" && diff "$work/in.txt" "$work/out.txt"
+}
+
+same_chains()
+{
+	page=
+	[ "$2" != 6.1 ] || page=--page
+	chains "$1" "$out" >"$work/out.txt"
+	quietly tests/inject/compare.py same "$work/in.json" "$work/out.txt" $page
+}
+
+# runtime.goexit has nearly everything below it. --no-inline: perf 7.3 gives up where
+# addr2line gives no answer.
+shows_roots()
+{
+	"$1" report -i "$out" --no-inline --stdio --children -g none -s sym 2>"$work/err" >"$work/report.txt"
+	awk -v least="$roots" '/runtime\.goexit/ { if ($1 + 0 >= least) ok = 1 } END { exit !ok }' "$work/report.txt" ||
+		{ head -n 30 "$work/report.txt" "$work/err"; return 1; }
+}
+
+check() # NAME FIELDS: $in as it was recorded, $roots the least percentage below runtime.goexit
+{
+	out=$work/out.data
+	rm -f "$out"
+	tap_check "$1: inject" quietly "$gojitter" inject -i "$in" -o "$out"
+	[ -s "$out" ] || return
+	"$newest" script -i "$in" --dlfilter "$plugin" --dlarg format=json --dlarg goid=off --dlarg inline=off \
+		>"$work/in.json" 2>"$work/err"
+	for version in $perfs; do
+		perf=$(perf_of "$version") || { tap_skip "$1: perf $version" "cannot be had"; continue; }
+		tap_check "$1: perf $version: samples as they were" same_fields "$perf" "$2"
+		tap_check "$1: perf $version: header as it was" same_header "$perf"
+		tap_check "$1: perf $version: records and build ids as they were" same_contents "$perf"
+		tap_check "$1: perf $version: chains are the session's" same_chains "$perf" "$version"
+		tap_check "$1: perf $version: report knows the roots" shows_roots "$perf"
+	done
+}
+
+check_truth() # NAME LEAST
+{
+	chains "$newest" "$in" >"$work/stock.txt"
+	chains "$newest" "$out" >"$work/out.txt"
+	tap_check "$1: chains are perf's own where those are whole" \
+		tests/inject/compare.py truth "$work/stock.txt" "$work/out.txt" "$2"
+}
+
+works="inlined generic closures assembly garbage"
+in=$work/in.data roots=80
+for go in 1.19:exe 1.21:exe 1.27:pie; do
+	app=$(fixture "${go%:*}" "${go#*:}") || exit 1
+	record "$in" --call-graph dwarf,16384 -e "$sampler" -- "$app" 0.25 $works || continue
+	check "dwarf, Go ${go%:*}" comm,pid,tid,time,event,period,uregs
+	check_truth "dwarf, Go ${go%:*}" 20
+done
+
+# Go, C without frame pointers, Go and C again, each on its stack. A dump taken in C
+# does not reach the goroutine's.
+roots=50
+cgo=$(tests/fixtures/build.sh 1.24 cgostacks cgo) && app=$(fixture 1.24 exe) || exit 1
+record "$in" --call-graph dwarf,16384 -e "$sampler" -- sh -c "timeout 0.3 $cgo; true" &&
+	check "cgo" comm,pid,tid,time,event,period
+
+record "$in" -a --sample-cpu -g --user-regs=r14,sp,bp,ip -e "$sampler" -e sched:sched_switch -- "$app" 0.3 $works
+roots=5
+check "two events, frame pointers, the whole machine" comm,pid,tid,cpu,time,event,period,trace
+tap_done
