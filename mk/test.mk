@@ -157,6 +157,9 @@ BENCH_SCRIPTS += \
 BENCH_SCRIPTS += \
 	tests/bench/stitch.sh
 
+# gojitter sym --build-id.
+CHECK_SCRIPTS += tests/sym/build-id.sh
+
 # gojitter inject.
 UNIT_TESTS += inject
 FUZZ_TARGETS += inject
@@ -164,6 +167,7 @@ CHECK_SCRIPTS += \
 	tests/inject/inject.sh \
 	tests/inject/bad.sh
 LONG_SCRIPTS += \
+	tests/inject/inject-full.sh \
 	tests/inject/hotspot.sh
 
 # Programs that scripts and benchmarks run.
@@ -189,6 +193,9 @@ TEST_PROGRAMS += \
 	bench/bench_stitch \
 	stitch/cfi \
 	stitch/live
+
+TEST_PROGRAMS += \
+	sym/buildid
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,

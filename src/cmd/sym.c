@@ -18,6 +18,7 @@
 static const char help[] =
 	"usage: gojitter sym -e FILE [-a] [-f] [-i] [-p] [-j] [--short] [ADDR...]\n"
 	"       gojitter sym -e FILE --list | --info\n"
+	"       gojitter sym --build-id [-e FILE|DIR]... [--pid=PID] [--raw[=DEPTH]] [-afijps]\n"
 	"\n"
 	"Prints file:line of each link-time virtual address ADDR (hexadecimal), from the\n"
 	"arguments or, without any, from standard input.\n"
@@ -34,6 +35,12 @@ static const char help[] =
 	"      --readable    closures and wrappers in words\n"
 	"      --list        START, END, NAME, FILE:LINE of every function, tab-separated\n"
 	"      --info        key: value lines about the file\n"
+	"      --build-id    standard input holds frames of BPF_F_USER_BUILD_ID: lines\n"
+	"                    BUILDID+0xOFFSET, or what bpftool map dump prints; binaries are\n"
+	"                    found among FILEs, below DIRs, in perf's cache, /usr/lib/debug, and\n"
+	"                    among running programs\n"
+	"      --raw[=DEPTH] it holds arrays of struct bpf_stack_build_id, DEPTH each\n"
+	"      --pid=PID     whose addresses frames without a build id are\n"
 	"  -h, --help        this text\n";
 
 static void put(struct gj_buf *out)
@@ -162,7 +169,7 @@ static int print_info(struct sym *sym)
 	return 0;
 }
 
-enum { OPT_SHORT = 256, OPT_READABLE, OPT_LIST, OPT_INFO };
+enum { OPT_SHORT = 256, OPT_READABLE, OPT_LIST, OPT_INFO, OPT_BUILD_ID, OPT_RAW, OPT_PID };
 
 static const struct option options[] = {
 	{ "exe", required_argument, NULL, 'e' },
@@ -177,9 +184,52 @@ static const struct option options[] = {
 	{ "readable", no_argument, NULL, OPT_READABLE },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "info", no_argument, NULL, OPT_INFO },
+	{ "build-id", no_argument, NULL, OPT_BUILD_ID },
+	{ "raw", optional_argument, NULL, OPT_RAW },
+	{ "pid", required_argument, NULL, OPT_PID },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
+
+static bool add_path(struct sym_options *opt, const char *path)
+{
+	opt->path = path;
+	if (opt->path_cnt == SYM_MAX_PATHS)
+		return false;
+	opt->paths[opt->path_cnt++] = path;
+	return true;
+}
+
+/* A number above 0; NULL is 0. */
+static bool parse_number(const char *text, unsigned int *value_out)
+{
+	char *end = NULL;
+	unsigned long value = text ? strtoul(text, &end, 10) : 0;
+
+	*value_out = (unsigned int)value;
+	return !text || (end > text && !*end && *text != '-' && value && value <= INT32_MAX);
+}
+
+static bool take_build_id_option(struct sym_options *opt, int c, const char *value)
+{
+	switch (c) {
+	case OPT_BUILD_ID: opt->build_id = true; return true;
+	case OPT_RAW: opt->raw = opt->build_id = true; return parse_number(value, &opt->raw_depth);
+	default: return parse_number(value, &opt->pid);
+	}
+}
+
+static int check_options(const struct sym_options *opt, int argc, char **argv)
+{
+	if (!opt->build_id && !opt->path)
+		return gj_cmd_usage("sym", "no binary given; use -e FILE") + 1;
+	if (opt->build_id && (opt->list || opt->info))
+		return gj_cmd_usage("sym", "--build-id goes with neither --list nor --info") + 1;
+	if (opt->build_id && optind < argc)
+		return gj_cmd_usage("sym", "'%s': with --build-id frames come from standard input",
+				    argv[optind]) + 1;
+	return 0;
+}
 
 /* 0 to go on, else the exit status plus one. */
 static int parse_options(struct sym_options *opt, int argc, char **argv)
@@ -188,7 +238,11 @@ static int parse_options(struct sym_options *opt, int argc, char **argv)
 
 	while ((c = getopt_long(argc, argv, "e:afipjsCh", options, NULL)) != -1) {
 		switch (c) {
-		case 'e': opt->path = optarg; break;
+		case 'e':
+			if (!add_path(opt, optarg))
+				return gj_cmd_usage("sym", "more than %d times -e; name a directory",
+						    SYM_MAX_PATHS) + 1;
+			break;
 		case 'a': opt->addresses = true; break;
 		case 'f': opt->functions = true; break;
 		case 'i': opt->inlines = true; break;
@@ -200,13 +254,15 @@ static int parse_options(struct sym_options *opt, int argc, char **argv)
 		case OPT_READABLE: opt->name_flags |= GJ_NAME_READABLE; break;
 		case OPT_LIST: opt->list = true; break;
 		case OPT_INFO: opt->info = true; break;
+		case OPT_BUILD_ID: case OPT_RAW: case OPT_PID:
+			if (!take_build_id_option(opt, c, optarg))
+				return gj_cmd_usage("sym", "'%s' is no number", optarg) + 1;
+			break;
 		case 'h': fputs(help, stdout); return 1;
 		default: fputs(help, stderr); return GJ_EXIT_USAGE + 1;
 		}
 	}
-	if (!opt->path)
-		return gj_cmd_usage("sym", "no binary given; use -e FILE") + 1;
-	return 0;
+	return check_options(opt, argc, argv);
 }
 
 static int open_binary(struct sym *sym, struct gj_diag *diag)
@@ -216,31 +272,36 @@ static int open_binary(struct sym *sym, struct gj_diag *diag)
 	return err ? err : gj_gotab_open(sym->image, &sym->gotab, diag);
 }
 
+/* What is asked of one binary. */
+static int answer(struct sym *sym, int argc, char **argv)
+{
+	struct gj_diag diag = { 0 };
+	int err = open_binary(sym, &diag);
+
+	if (err)
+		return gj_cmd_fail_diag(err, &diag);
+	if (sym->opt.info)
+		return print_info(sym);
+	if (sym->opt.list)
+		return print_list(sym);
+	if (optind < argc)
+		return print_arguments(sym, argc - optind, argv + optind);
+	return sym_print_input(sym);
+}
+
 int gj_cmd_sym(int argc, char **argv)
 {
 	struct sym storage = { .symbols_lock = PTHREAD_MUTEX_INITIALIZER }, *sym = &storage;
-	struct gj_diag diag = { 0 };
-	int status, err;
+	int status = parse_options(&sym->opt, argc, argv);
 
-	status = parse_options(&sym->opt, argc, argv);
-	if (status) {
-		status--;
-		goto out;
-	}
-	err = open_binary(sym, &diag);
-	if (err)
-		status = gj_cmd_fail_diag(err, &diag);
-	else if (sym->opt.info)
-		status = print_info(sym);
-	else if (sym->opt.list)
-		status = print_list(sym);
-	else if (optind < argc)
-		status = print_arguments(sym, argc - optind, argv + optind);
+	if (status)
+		return status - 1;
+	if (sym->opt.build_id)
+		status = sym_print_build_ids(&sym->opt);
 	else
-		status = sym_print_input(sym);
+		status = answer(sym, argc, argv);
 	if (!status && (fflush(stdout) || ferror(stdout)))
 		status = gj_cmd_fail("standard output: %s", strerror(errno));
-out:
 	gj_symbol_index_free(sym->symbols);
 	gj_gotab_close(sym->gotab);
 	gj_image_close(sym->image);

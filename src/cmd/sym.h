@@ -12,10 +12,17 @@
 #include "demangle/demangle.h"
 #include "elf/elf.h"
 
+#define SYM_MAX_PATHS 64
+
 struct sym_options {
-	const char *path;
+	const char *path; /* the last one */
+	const char *paths[SYM_MAX_PATHS];
+	unsigned int path_cnt;
 	bool addresses, functions, inlines, pretty, json, basenames;
 	bool list, info;
+	bool build_id, raw;     /* of --build-id only, as these */
+	unsigned int raw_depth; /* frames of an array; 0: all are one */
+	uint32_t pid;           /* whose addresses they are; 0: not known */
 	unsigned int name_flags;
 };
 
@@ -23,7 +30,7 @@ struct sym_options {
 struct sym {
 	struct sym_options opt;
 	struct gj_image *image;
-	struct gj_gotab *gotab;
+	struct gj_gotab *gotab; /* NULL: no Go program; only with --build-id */
 	pthread_mutex_t symbols_lock;
 	struct gj_symbol_index *symbols; /* for C code; made when first needed, under the lock */
 };
@@ -82,6 +89,35 @@ void sym_add_line(const struct sym_options *opt, const char *file, int32_t line,
 
 /* Hexadecimal with or without 0x; false when @text is anything else or does not fit. */
 bool sym_parse_address(const char *text, uint64_t *va_out);
+
+/* Binaries by their build ids. */
+struct sym_finder;
+
+/* A link-time address in one of them. */
+struct sym_place {
+	struct sym *sym; /* the finder's */
+	uint64_t va;
+};
+
+/* 0 or a negative errno with @diag: a file of -e that is none, a process that is not there. */
+int sym_finder_new(const struct sym_options *opt, struct sym_finder **finder_out,
+		   struct gj_diag *diag);
+void sym_finder_free(struct sym_finder *finder); /* NULL allowed */
+/* File offset @off of the binary with that id. 0, -ENOENT, -ENOMEM. */
+int sym_finder_find(struct sym_finder *finder, const char *id, uint64_t off,
+		    struct sym_place *place_out);
+/* The same of an address in the process of opt->pid. */
+int sym_finder_find_address(struct sym_finder *finder, uint64_t ip, struct sym_place *place_out);
+/*
+ * Prints what is at @place, NULL: that nothing is known.
+ * @is_return: the call stands before that address
+ * 0 or -ENOMEM.
+ */
+int sym_finder_print(struct sym_finder *finder, const struct sym_options *opt,
+		     const struct sym_place *place, bool is_return);
+
+/* Answers the frames of standard input. Returns the exit status. */
+int sym_print_build_ids(const struct sym_options *opt);
 
 /* Answers the lines of standard input. Returns the exit status. */
 int sym_print_input(struct sym *sym);

@@ -117,11 +117,21 @@ static struct sym_answer keep(struct sym_query *query, const struct sym_options 
 	return answer;
 }
 
+/* The answer that ELF symbols have for address @index. */
+static struct sym_answer keep_symbol(struct sym_query *query, struct sym *sym, size_t index)
+{
+	struct gj_goframe frame = { 0 };
+
+	if (query->is_address[index] && sym->image)
+		frame.name = elf_function(sym, query->vas[index]);
+	return keep(query, &sym->opt, &frame, 1);
+}
+
 int sym_query_answer(struct sym_query *query, struct sym *sym)
 {
 	bool with_inlines = sym->opt.inlines || sym->opt.json;
-	int err = gj_gobatch_start(query->batch, sym->gotab, query->vas, query->cnt, with_inlines);
-	struct gj_goframe c_frame = { 0 };
+	int err = sym->gotab ? gj_gobatch_start(query->batch, sym->gotab, query->vas, query->cnt,
+						with_inlines) : 0;
 	struct sym_answer kept = { 0 };
 	struct gj_goanswer answer;
 
@@ -130,14 +140,13 @@ int sym_query_answer(struct sym_query *query, struct sym *sym)
 	query->frames.size_bytes = query->strings.size_bytes = 0;
 	gj_buf_chr(&query->strings, '\0'); /* so that 0 is no string's place */
 	memset(query->known, 0, sizeof(query->known));
-	while (gj_gobatch_next(query->batch, &answer)) {
+	for (size_t i = 0; !sym->gotab && i < query->cnt; i++)
+		query->answers[i] = keep_symbol(query, sym, i);
+	while (sym->gotab && gj_gobatch_next(query->batch, &answer)) {
 		if (!answer.is_same && answer.frame_cnt > 0) {
 			kept = keep(query, &sym->opt, answer.frames, answer.frame_cnt);
 		} else if (!answer.is_same) {
-			c_frame.name = query->is_address[answer.index] ?
-					       elf_function(sym, query->vas[answer.index]) :
-					       NULL;
-			kept = keep(query, &sym->opt, &c_frame, 1);
+			kept = keep_symbol(query, sym, answer.index);
 		}
 		query->answers[answer.index] = kept;
 	}

@@ -2,7 +2,10 @@
 # gojitter inject: copies of recordings as stock perf reads them. The chains are the
 # session's, address by address, and perf 7.3's own where that unwinds a whole
 # stack; all else is as it was.
+#
+#   inject.sh [GO:VARIANT...]   the programs of dwarf recordings
 set -u
+[ $# -gt 0 ] || set -- 1.19:exe 1.27:pie
 perfs=${GJ_PERFS:-6.1 6.12 7.3}
 GJ_PERFS=$perfs
 . tests/perf/plugin-lib.sh
@@ -90,7 +93,7 @@ check_truth() # NAME LEAST
 
 works="inlined generic closures assembly garbage"
 in=$work/in.data roots=80
-for go in 1.19:exe 1.21:exe 1.27:pie; do
+for go; do
 	app=$(fixture "${go%:*}" "${go#*:}") || exit 1
 	record "$in" --call-graph dwarf,16384 -e "$sampler" -- "$app" 0.25 $works || continue
 	check "dwarf, Go ${go%:*}" comm,pid,tid,time,event,period,uregs
