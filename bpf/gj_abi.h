@@ -28,6 +28,20 @@ struct gj_goruntime {
 #define GJ_GORUNTIME_CGO 1u      /* C may call Go: g0's stack matters, too */
 #define GJ_GORUNTIME_LABEL_MAP 2u /* pprof labels are a map (up to Go 1.23), else a sorted list */
 
+/* The file a process runs, as the kernel numbers it: dev is (major << 20) | minor. */
+struct gj_exe {
+	__u64 ino;
+	__u32 dev;
+	__u32 reserved; /* 0 */
+};
+
+/* A process whose runtime is known by its number: value of gj_processes, by tgid. */
+struct gj_process {
+	struct gj_goruntime runtime;
+	/* The kernel's inode of the program it was told for; 0: taken at its first sample. */
+	__u64 inode;
+};
+
 /*
  * One sample of the two-stack sampler, in the ring buffer and behind perf.data:
  * this head, then part_cnt struct gj_stack_part, then their bytes in the same
