@@ -27,6 +27,7 @@ struct gj_goruntime {
 };
 #define GJ_GORUNTIME_CGO 1u      /* C may call Go: g0's stack matters, too */
 #define GJ_GORUNTIME_LABEL_MAP 2u /* pprof labels are a map (up to Go 1.23), else a sorted list */
+#define GJ_GORUNTIME_NONE 4u      /* no Go program, or none we can read: nothing else holds */
 
 /* The file a process runs, as the kernel numbers it: dev is (major << 20) | minor. */
 struct gj_exe {
@@ -81,5 +82,29 @@ enum gj_part_kind {
 	GJ_PART_RUNTIME,   /* a g or an m */
 	GJ_PART_LABELS,    /* pprof labels and their strings */
 };
+
+/* Limits of the sampler, in bytes and parts. */
+#define GJ_STACK_MAX_BYTES 32768u /* of each stack */
+#define GJ_STACK_MAX_PARTS 32u
+#define GJ_LABEL_MAX_CNT 8u
+#define GJ_LABEL_KEY_BYTES 64u
+#define GJ_LABEL_VALUE_BYTES 128u
+
+/* What the sampler counts, one slot of gj_counts each. */
+enum gj_sampler_count {
+	GJ_COUNT_RECORDS,
+	GJ_COUNT_LOST,      /* no room in the ring buffer */
+	GJ_COUNT_NO_G,      /* of the records: g could not be read, or there is none */
+	GJ_COUNT_SHORT,     /* of the records: GJ_STACK_SHORT */
+	GJ_COUNT_OTHER,     /* no record: the program is none we know */
+	GJ_COUNT_NO_USER,   /* no record: a kernel thread, or a task without memory */
+	GJ_COUNT_CNT,
+};
+
+_Static_assert(sizeof(struct gj_goruntime) == 40, "shared with BPF programs");
+_Static_assert(sizeof(struct gj_process) == 48, "shared with BPF programs");
+_Static_assert(sizeof(struct gj_exe) == 16, "shared with BPF programs");
+_Static_assert(sizeof(struct gj_stack_record) == 136, "shared with files");
+_Static_assert(sizeof(struct gj_stack_part) == 16, "shared with files");
 
 #endif

@@ -25,3 +25,7 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h)
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name gj_$(subst -,_,$*) >$@
+
+ifeq ($(HAVE_BPF),on)
+$(O)/obj/src/record/sampler.o: $(O)/bpf/sampler.skel.h
+endif

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "gj_abi.h"
 #include "record/record.h"
 
 #define MAX_EVENTS 64
@@ -22,7 +23,12 @@ static const char help[] =
 	"\n"
 	"  -F, --freq=HZ          samples a second and event (999)\n"
 	"  -g                     call graphs by frame pointer; always on\n"
-	"      --call-graph=MODE  fp, or dwarf[,BYTES] for stack dumps\n"
+	"      --call-graph=MODE  fp: by frame pointer, with the stacks themselves behind the\n"
+	"                         samples where BPF is allowed (the default);\n"
+	"                         both[,BYTES]: by frame pointer, with a slice of the stack;\n"
+	"                         dwarf[,BYTES]: stack dumps by perf\n"
+	"      --stack-size=BYTES of each stack behind a sample (8192)\n"
+	"      --no-bpf           no stacks behind the samples; a probe tells goroutines\n"
 	"  -e, --event=EVENT      what to sample, in perf's notation; may be repeated\n"
 	"                         (cycles, or cpu-clock where there are no counters)\n"
 	"  -p, --pid=PID          processes that are running\n"
@@ -30,8 +36,11 @@ static const char help[] =
 	"  -C, --cpu=LIST         only on these processors\n"
 	"  -m, --mmap-pages=SIZE  buffer per processor (8M for root)\n"
 	"  -o, --output=FILE      perf.data; - for standard output\n"
-	"      --no-probe         no probe on runtime.execute: goroutines are known only as\n"
-	"                         far as registers and snapshots of the process show\n"
+	"  -z, --compress         let perf compress its records\n"
+	"      --probe            a probe on runtime.execute even where the stacks tell\n"
+	"                         goroutines\n"
+	"      --no-probe         never one: without BPF, goroutines are known only as far as\n"
+	"                         registers and snapshots of the process show\n"
 	"      --max-cost=PERCENT no probe either where it would take more than this of one\n"
 	"                         processor (20)\n"
 	"  -n, --dry-run          say what would be done\n"
@@ -40,7 +49,7 @@ static const char help[] =
 	"\n"
 	"perf is the one on PATH; the environment variable PERF names another.\n";
 
-enum { OPT_CALL_GRAPH = 256, OPT_NO_PROBE, OPT_MAX_COST };
+enum { OPT_CALL_GRAPH = 256, OPT_STACK_SIZE, OPT_NO_BPF, OPT_PROBE, OPT_NO_PROBE, OPT_MAX_COST, OPT_HELD };
 
 static const struct option options[] = {
 	{ "freq", required_argument, NULL, 'F' },
@@ -51,7 +60,13 @@ static const struct option options[] = {
 	{ "cpu", required_argument, NULL, 'C' },
 	{ "mmap-pages", required_argument, NULL, 'm' },
 	{ "output", required_argument, NULL, 'o' },
+	{ "stack-size", required_argument, NULL, OPT_STACK_SIZE },
+	{ "no-bpf", no_argument, NULL, OPT_NO_BPF },
+	{ "compress", no_argument, NULL, 'z' },
+	{ "probe", no_argument, NULL, OPT_PROBE },
 	{ "no-probe", no_argument, NULL, OPT_NO_PROBE },
+	/* For gojitter itself: how it has perf start a command (src/record/held.c). */
+	{ "held", required_argument, NULL, OPT_HELD },
 	{ "max-cost", required_argument, NULL, OPT_MAX_COST },
 	{ "dry-run", no_argument, NULL, 'n' },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -64,6 +79,7 @@ struct arguments {
 	struct gj_record_options record;
 	const char *events[MAX_EVENTS];
 	uint32_t pids[MAX_PIDS];
+	const char *held_fds; /* of --held; NULL: not given */
 };
 
 static void say(const char *line)
@@ -105,18 +121,32 @@ static bool parse_pids(struct arguments *args, const char *text)
 	return args->record.pid_cnt > 0;
 }
 
-static bool parse_call_graph(struct gj_record_options *record, const char *mode)
+/* MODE or MODE,BYTES; whole words, as the kernel takes them (perf-record(1), --call-graph). */
+static bool parse_mode(const char *text, const char *mode, unsigned int max_bytes,
+		       unsigned int *bytes_out)
 {
-	record->call_graph = GJ_CALL_GRAPH_FP;
-	if (!strcmp(mode, "fp"))
+	size_t cnt = strlen(mode);
+
+	if (strncmp(text, mode, cnt))
+		return false;
+	if (!text[cnt])
 		return true;
-	record->call_graph = GJ_CALL_GRAPH_DWARF;
-	if (!strcmp(mode, "dwarf"))
-		return true;
-	mode += 6;
-	/* The kernel takes whole words below 64 KiB (perf-record(1), --call-graph). */
-	return !strncmp(mode - 6, "dwarf,", 6) &&
-	       parse_number(&mode, 65528, "", &record->dump_bytes) && record->dump_bytes % 8 == 0;
+	text += cnt + 1;
+	return text[-1] == ',' && parse_number(&text, max_bytes, "", bytes_out) &&
+	       *bytes_out % 8 == 0;
+}
+
+static bool parse_call_graph(struct gj_record_options *record, const char *text)
+{
+	if (!strcmp(text, "fp"))
+		record->call_graph = GJ_CALL_GRAPH_FP;
+	else if (parse_mode(text, "dwarf", 65528, &record->dump_bytes))
+		record->call_graph = GJ_CALL_GRAPH_DWARF;
+	else if (parse_mode(text, "both", GJ_STACK_MAX_BYTES, &record->slice_bytes))
+		record->call_graph = GJ_CALL_GRAPH_BOTH;
+	else
+		return false;
+	return true;
 }
 
 static bool add_event(struct arguments *args, const char *event)
@@ -144,7 +174,14 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	case 'q': record->quiet = true; return true;
 	case 'g': return true;
 	case OPT_CALL_GRAPH: return parse_call_graph(record, value);
-	case OPT_NO_PROBE: record->probe = false; return true;
+	case 'z': record->compress = true; return true;
+	case OPT_STACK_SIZE:
+		return parse_number(&value, GJ_STACK_MAX_BYTES, "", &record->stack_bytes) &&
+		       record->stack_bytes % 8 == 0;
+	case OPT_NO_BPF: record->use_bpf = false; return true;
+	case OPT_PROBE: record->probe = GJ_PROBE_ALWAYS; return true;
+	case OPT_NO_PROBE: record->probe = GJ_PROBE_NEVER; return true;
+	case OPT_HELD: args->held_fds = value; return true;
 	default: return parse_number(&value, 10000, "", &record->max_cost_percent);
 	}
 }
@@ -156,7 +193,7 @@ static int parse(struct arguments *args, int argc, char **argv)
 	int c, which = 0;
 
 	/* '+': what follows the command is the command's. */
-	while ((c = getopt_long(argc, argv, "+F:ge:p:aC:m:o:nqh", options, &which)) != -1) {
+	while ((c = getopt_long(argc, argv, "+F:ge:p:aC:m:o:nqzh", options, &which)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
 			return 1;
@@ -174,6 +211,8 @@ static int parse(struct arguments *args, int argc, char **argv)
 	}
 	if (optind < argc)
 		record->command = argv + optind;
+	if (args->held_fds)
+		return record->command ? 0 : gj_cmd_usage("record", "--held: no command") + 1;
 	/* As with perf, processors alone mean everything on them. */
 	record->system_wide |= record->cpus && !record->pid_cnt;
 	if (record->pid_cnt && record->system_wide)
@@ -181,6 +220,16 @@ static int parse(struct arguments *args, int argc, char **argv)
 	if (!record->command && !record->pid_cnt && !record->system_wide)
 		return gj_cmd_usage("record", "nothing to record; give -p PID, -a or a command") + 1;
 	return 0;
+}
+
+/* This program, by its name or, when that is gone, through /proc as long as we run. */
+static void find_self(char path_out[4096])
+{
+	ssize_t cnt = readlink("/proc/self/exe", path_out, 4095);
+
+	path_out[cnt > 0 ? cnt : 0] = '\0';
+	if (access(path_out, X_OK))
+		snprintf(path_out, 4096, "/proc/%d/exe", (int)getpid());
 }
 
 int gj_cmd_record(int argc, char **argv)
@@ -192,18 +241,29 @@ int gj_cmd_record(int argc, char **argv)
 			.output = "perf.data",
 			.hz = 999,
 			.dump_bytes = 8192,
+			.stack_bytes = 8192,
+			.slice_bytes = 1024,
+			.use_bpf = true,
 			/* Others than root may lock half a megabyte (kernel.perf_event_mlock_kb). */
 			.pages = geteuid() ? NULL : "8M",
-			.probe = true,
+			.probe = GJ_PROBE_AUTO,
 			.max_cost_percent = 20,
 			.say = say,
 		},
 	};
+	char self[4096];
 	struct gj_diag diag = { 0 };
 	int err, status = parse(&args, argc, argv);
 
 	if (status)
 		return status - 1;
+	if (args.held_fds) {
+		err = gj_held_command(args.held_fds, args.record.command, &diag);
+		gj_cmd_fail_diag(err, &diag);
+		return 127;
+	}
+	find_self(self);
+	args.record.held = self;
 	args.record.events = args.events;
 	args.record.pids = args.pids;
 	if (args.record.quiet)

@@ -180,6 +180,9 @@ int gj_live_snapshot(struct gj_live *live, uint32_t flags, struct gj_buf *body_o
 
 /* Offsets of the process' runtime, with the TLS slot as the loader chose it. Live as @live does. */
 const struct gj_goffsets *gj_live_offsets(const struct gj_live *live);
+/* The file the runtime is in: the program, or a library of its. Live as @live does. */
+const struct gj_image *gj_live_image(const struct gj_live *live);
+const struct gj_gotab *gj_live_gotab(const struct gj_live *live);
 
 /* What one sample shows of its goroutine. */
 struct gj_gevidence {

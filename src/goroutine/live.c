@@ -276,6 +276,16 @@ const struct gj_goffsets *gj_live_offsets(const struct gj_live *live)
 	return &live->target.offsets;
 }
 
+const struct gj_image *gj_live_image(const struct gj_live *live)
+{
+	return live->image;
+}
+
+const struct gj_gotab *gj_live_gotab(const struct gj_live *live)
+{
+	return live->gotab;
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec now;

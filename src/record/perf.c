@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,6 +129,26 @@ static void add_events(struct arguments *args, const struct gj_record_options *o
 	}
 }
 
+/* What perf inherits; -1: not there. */
+struct pipes {
+	int control[2], ack[2], release[2];
+};
+
+static void add_command(struct arguments *args, const struct gj_record_options *options,
+			const struct pipes *pipes)
+{
+	add(args, "--");
+	if (pipes->release[0] >= 0) {
+		add(args, "%s", options->held);
+		add(args, "record");
+		add(args, "--held=%d,%d,%d,%d", pipes->release[0], pipes->control[0],
+		    pipes->control[1], pipes->ack[1]);
+		add(args, "--");
+	}
+	for (char *const *word = options->command; *word; word++)
+		gj_buf_add(&args->text, *word, strlen(*word) + 1), args->cnt++;
+}
+
 static void add_targets(struct arguments *args, const struct gj_record_options *options)
 {
 	struct gj_buf pids = { 0 };
@@ -145,16 +166,10 @@ static void add_targets(struct arguments *args, const struct gj_record_options *
 		add(args, "%.*s", (int)pids.size_bytes, pids.data);
 	}
 	gj_buf_deinit(&pids);
-	if (options->command) {
-		add(args, "--");
-		for (char *const *word = options->command; *word; word++)
-			gj_buf_add(&args->text, *word, strlen(*word) + 1), args->cnt++;
-	}
 }
 
-/* @control, @ack: descriptors perf inherits; -1 without control. */
 static void add_all(struct arguments *args, const struct gj_record_options *options,
-		    const struct gj_programs *programs, int control, int ack)
+		    const struct gj_programs *programs, const struct pipes *pipes)
 {
 	add(args, "%s", options->perf);
 	add(args, "record");
@@ -178,13 +193,17 @@ static void add_all(struct arguments *args, const struct gj_record_options *opti
 	/* In dwarf mode perf records all registers. */
 	if (options->call_graph != GJ_CALL_GRAPH_DWARF)
 		add(args, "--user-regs=r14,sp,bp,ip");
-	if (control >= 0) {
+	if (options->compress)
+		add(args, "-z");
+	if (pipes->control[0] >= 0) {
 		add(args, "-D");
 		add(args, "-1");
-		add(args, "--control=fd:%d,%d", control, ack);
+		add(args, "--control=fd:%d,%d", pipes->control[0], pipes->ack[1]);
 	}
 	add_events(args, options, programs);
 	add_targets(args, options);
+	if (options->command)
+		add_command(args, options, pipes);
 }
 
 static void add_quoted(const char *word, struct gj_buf *out)
@@ -204,12 +223,13 @@ static void add_quoted(const char *word, struct gj_buf *out)
 }
 
 void gj_perf_show(const struct gj_record_options *options, const struct gj_programs *programs,
-		  bool deferred, struct gj_buf *out)
+		  struct gj_buf *out)
 {
+	static const struct pipes none = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct arguments args = { 0 };
 	const char *at;
 
-	add_all(&args, options, programs, deferred ? 3 : -1, 4);
+	add_all(&args, options, programs, &none);
 	at = args.text.data;
 	for (unsigned int i = 0; i < args.cnt && !args.text.failed; i++) {
 		if (i)
@@ -253,48 +273,100 @@ static void close_pair(const int fds[2])
 		close(fds[1]);
 }
 
-int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
-		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag)
+/*
+ * perf inherits its ends and our writing end of the control pipe, too: perf 6.1
+ * gives up without finishing its file when that pipe is hung up, as it would be
+ * when we are killed. The command that is held is not to outlive us.
+ */
+static int open_pipes(enum gj_perf_begin begin, struct pipes *pipes)
 {
-	int control[2] = { -1, -1 }, ack[2] = { -1, -1 };
+	if (begin == GJ_BEGIN_AT_ONCE)
+		return 0;
+	if (pipe(pipes->control) || pipe(pipes->ack) || fcntl(pipes->ack[0], F_SETFD, FD_CLOEXEC))
+		return -errno;
+	if (begin == GJ_BEGIN_HELD &&
+	    (pipe(pipes->release) || fcntl(pipes->release[1], F_SETFD, FD_CLOEXEC)))
+		return -errno;
+	return 0;
+}
+
+int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
+		  enum gj_perf_begin begin, struct gj_perf_run *run_out, struct gj_diag *diag)
+{
+	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
 	struct arguments args = { 0 };
 	pid_t pid = -1;
-	int err = 0;
+	int err = open_pipes(begin, &pipes);
 
-	/*
-	 * perf inherits its ends and our writing end, too: perf 6.1 gives up
-	 * without finishing its file when that pipe is hung up, as it would be
-	 * when we are killed.
-	 */
-	if (deferred && (pipe(control) || pipe(ack) || fcntl(ack[0], F_SETFD, FD_CLOEXEC)))
-		err = -errno;
-	add_all(&args, options, programs, control[0], ack[1]);
+	add_all(&args, options, programs, &pipes);
 	if (!err && args.text.failed)
 		err = -ENOMEM;
 	if (!err) {
 		pid = fork();
 		if (!pid)
-			become_perf(&args, deferred);
+			become_perf(&args, begin == GJ_BEGIN_ENABLED);
 		err = pid < 0 ? -errno : 0;
 	}
 	gj_buf_deinit(&args.text);
 	if (err) {
-		close_pair(control);
-		close_pair(ack);
+		close_pair(pipes.control);
+		close_pair(pipes.ack);
+		close_pair(pipes.release);
 		return gj_diag_set(diag, err, "perf cannot be started: %s", strerror(-err));
 	}
-	if (deferred) {
-		close(control[0]);
-		close(ack[1]);
-	}
-	*run_out = (struct gj_perf_run){ pid, control[1], ack[0] };
+	close_pair((int[]){ pipes.control[0], pipes.ack[1] });
+	close_pair((int[]){ pipes.release[0], -1 });
+	*run_out = (struct gj_perf_run){ pid, pipes.control[1], pipes.ack[0], pipes.release[1] };
 	return 0;
+}
+
+/* 0 once perf has done what it was told; -EPIPE when it ended instead. */
+static int read_ack(const struct gj_perf_run *run)
+{
+	char answer[16];
+	ssize_t got;
+
+	do
+		got = read(run->ack_fd, answer, sizeof(answer));
+	while (got < 0 && errno == EINTR);
+	return got > 0 ? 0 : -EPIPE;
+}
+
+#define AWAIT_MS 2 /* threads that begin between perf's look and ours are missed */
+
+int gj_perf_await(struct gj_perf_run *run, int (*meanwhile)(void *data), void *data)
+{
+	/* perf answers once all its events are open. */
+	static const char command[] = "ping\n";
+	struct pollfd ack = { .fd = run->ack_fd, .events = POLLIN };
+	int err;
+
+	if (write(run->control_fd, command, sizeof(command) - 1) != sizeof(command) - 1)
+		return -EPIPE;
+	do {
+		/* An end of perf's shows at the pipe. */
+		err = meanwhile(data);
+	} while (poll(&ack, 1, AWAIT_MS) <= 0 && !err);
+	if (read_ack(run))
+		return -EPIPE;
+	return meanwhile(data);
+}
+
+void gj_perf_release(struct gj_perf_run *run)
+{
+	ssize_t written;
+
+	if (run->release_fd < 0)
+		return;
+	written = write(run->release_fd, "g", 1);
+	(void)written; /* gone with perf, whose status tells */
+	close(run->release_fd);
+	run->release_fd = -1;
 }
 
 int gj_perf_enable(struct gj_perf_run *run, const char *event)
 {
-	char command[2 * GJ_UPROBE_NAME_BYTES], answer[16];
-	ssize_t got;
+	char command[2 * GJ_UPROBE_NAME_BYTES];
 	int size;
 
 	if (event)
@@ -303,8 +375,5 @@ int gj_perf_enable(struct gj_perf_run *run, const char *event)
 		size = snprintf(command, sizeof(command), "enable\n");
 	if (write(run->control_fd, command, (size_t)size) != size)
 		return -EPIPE;
-	do
-		got = read(run->ack_fd, answer, sizeof(answer));
-	while (got < 0 && errno == EINTR);
-	return got > 0 ? 0 : -EPIPE;
+	return read_ack(run);
 }

@@ -3,7 +3,7 @@
  * One recording from start to end: targets, probes and their price, perf,
  * snapshots, and everything put back.
  */
-#include "record/record.h"
+#include "record/sampler.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,10 +21,12 @@
 #define ROUND_SHARE 100              /* and at least this many times what a round takes */
 
 struct recording {
-	const struct gj_record_options *options;
+	struct gj_record_options own; /* what is done, after all */
+	const struct gj_record_options *options; /* the same */
 	struct gj_programs programs;
 	struct gj_watch *watch;
 	struct gj_perf_run run;
+	struct gj_stack_sampler *sampler; /* NULL: it is not used */
 	bool probed;  /* events are defined and will be recorded */
 	bool command_only; /* the command is what is recorded, not just the timer */
 };
@@ -43,14 +45,43 @@ static void say(const struct recording *recording, const char *fmt, ...)
 	recording->options->say(line);
 }
 
+/* Whether programs are looked at in order to be probed. */
+static bool may_probe(const struct recording *recording)
+{
+	return recording->options->probe == GJ_PROBE_ALWAYS ||
+	       (!recording->sampler && recording->options->probe == GJ_PROBE_AUTO);
+}
+
+static int look_at_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
+{
+	int err = 0;
+
+	if (recording->sampler)
+		err = gj_sampler_add_process(recording->sampler, pid, diag);
+	if (!recording->sampler || may_probe(recording))
+		err = gj_programs_add_process(&recording->programs, pid, diag);
+	return err;
+}
+
+static int look_at_file(struct recording *recording, const char *path, struct gj_diag *diag)
+{
+	int err = 0;
+
+	if (recording->sampler)
+		err = gj_sampler_add_file(recording->sampler, path, diag);
+	if (!recording->sampler || may_probe(recording))
+		err = gj_programs_add_file(&recording->programs, path, diag);
+	return err;
+}
+
 /* What a failure to look at one target means: a line, not the end. */
 static int add_process(void *data, uint32_t pid)
 {
 	struct recording *recording = data;
 	struct gj_diag diag = { 0 };
 
-	if (gj_programs_add_process(&recording->programs, pid, &diag) && diag.err &&
-	    diag.err != -ENOENT && diag.err != -EACCES)
+	if (look_at_process(recording, pid, &diag) && diag.err && diag.err != -ENOENT &&
+	    diag.err != -EACCES)
 		recording->options->say(diag.text);
 	return 0;
 }
@@ -58,7 +89,7 @@ static int add_process(void *data, uint32_t pid)
 static int add_named_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
 {
 	struct gj_diag why = { 0 };
-	int err = gj_programs_add_process(&recording->programs, pid, &why);
+	int err = look_at_process(recording, pid, &why);
 
 	if (kill((pid_t)pid, 0) && errno == ESRCH)
 		return gj_diag_set(diag, -ESRCH, "there is no process %u", pid);
@@ -96,14 +127,15 @@ static int add_command(struct recording *recording, struct gj_diag *diag)
 
 	if (!find_program(name, path))
 		return gj_diag_set(diag, -ENOENT, "%s: there is no such program", name);
-	if (!gj_programs_add_file(&recording->programs, path, &why))
+	if (!look_at_file(recording, path, &why))
 		return 0;
 	if (why.err)
 		recording->options->say(why.text);
 	else
-		say(recording,
-		    "%s is no Go program; of Go programs it starts, goroutines are known only as far as snapshots show (start them first and use -p or -a to have all)",
-		    name);
+		say(recording, "%s is no Go program; of Go programs it starts, %s", name,
+		    recording->sampler ?
+			    "goroutines are known from a moment after their start" :
+			    "goroutines are known only as far as snapshots show (start them first and use -p or -a to have all)");
 	return 0;
 }
 
@@ -207,7 +239,7 @@ static void set_probes(struct recording *recording)
 	unsigned int removed, kept;
 	int err;
 
-	if (!recording->options->probe || !is_any_planned(&recording->programs))
+	if (!may_probe(recording) || !is_any_planned(&recording->programs))
 		return;
 	/* A thread's switch on another processor would be missed, and its goroutine be taken for the last. */
 	if (recording->options->cpus) {
@@ -252,6 +284,21 @@ static void watch_targets(struct recording *recording)
 		gj_each_descendant((uint32_t)recording->run.pid, watch_process, recording);
 }
 
+/* Go in a library is known by its process alone. */
+static int add_live(void *data, uint32_t pid, const struct gj_live *live)
+{
+	struct recording *recording = data;
+
+	return gj_sampler_add_live(recording->sampler, pid, live);
+}
+
+static void look_around(struct recording *recording)
+{
+	watch_targets(recording);
+	if (recording->sampler)
+		gj_watch_each(recording->watch, add_live, recording);
+}
+
 static volatile sig_atomic_t stop_signal;
 
 static void note_signal(int number)
@@ -287,6 +334,9 @@ static int wait_for_perf(struct recording *recording)
 	while (waitpid(recording->run.pid, &status, WNOHANG) == 0) {
 		uint64_t round_ns = ROUND_SHARE * gj_watch_cost_ns(recording->watch);
 
+		if (recording->sampler)
+			gj_sampler_drain(recording->sampler);
+
 		if (stop_signal && !told) {
 			kill(recording->run.pid, SIGINT);
 			told = true;
@@ -296,7 +346,7 @@ static int wait_for_perf(struct recording *recording)
 		if (recording->probed || told ||
 		    since_round_ns < (round_ns > MIN_ROUND_NS ? round_ns : MIN_ROUND_NS))
 			continue;
-		watch_targets(recording);
+		look_around(recording);
 		gj_watch_snapshot(recording->watch, 0);
 		since_round_ns = 0;
 	}
@@ -314,6 +364,31 @@ static int enable_probes(struct recording *recording)
 	return err;
 }
 
+/* The program is set on every event there is by now. */
+static int attach_sampler(void *data)
+{
+	struct recording *recording = data;
+	unsigned int set_cnt;
+
+	return gj_sampler_attach(recording->sampler, recording->run.pid, &set_cnt);
+}
+
+/* 0, also when the sampler cannot be used after all; -EPIPE when perf ended. */
+static int begin_sampler(struct recording *recording)
+{
+	int err = gj_perf_await(&recording->run, attach_sampler, recording);
+	unsigned int set_cnt = 0;
+
+	if (err == -EPIPE)
+		return err;
+	if (!err)
+		err = gj_sampler_attach(recording->sampler, recording->run.pid, &set_cnt);
+	if (err || !set_cnt)
+		say(recording, "no stack sampler: perf's events do not take it (%s)",
+		    err ? strerror(-err) : "none of them samples by time or counter");
+	return 0;
+}
+
 /*
  * Switches first, then who runs where at that moment, then the samples: so the
  * first sample already finds its goroutine.
@@ -323,10 +398,15 @@ static void begin(struct recording *recording)
 	uint32_t flags = recording->probed ? GJ_TRAIL_PROBED : 0;
 	uint64_t seen;
 
-	if (enable_probes(recording))
+	if (recording->sampler && begin_sampler(recording))
 		return; /* perf ended; its status tells */
+	if (enable_probes(recording))
+		return;
 	seen = gj_watch_snapshot(recording->watch, flags);
 	if (gj_perf_enable(&recording->run, NULL))
+		return;
+	gj_perf_release(&recording->run);
+	if (recording->command_only)
 		return;
 	say(recording, "recording; %llu goroutines now", (unsigned long long)seen);
 }
@@ -338,12 +418,15 @@ static int run_perf(struct recording *recording, int *exit_status_out, struct gj
 
 	/* Before perf runs: looking at every process takes a while. */
 	if (deferred)
-		watch_targets(recording);
-	err = gj_perf_start(recording->options, &recording->programs, deferred, &recording->run,
-			    diag);
+		look_around(recording);
+	err = gj_perf_start(recording->options, &recording->programs,
+			    deferred	       ? GJ_BEGIN_ENABLED :
+			    recording->sampler ? GJ_BEGIN_HELD :
+						 GJ_BEGIN_AT_ONCE,
+			    &recording->run, diag);
 	if (err)
 		return err;
-	if (deferred)
+	if (deferred || recording->sampler)
 		begin(recording);
 	*exit_status_out = wait_for_perf(recording);
 	/* perf ends itself by the signal that ended it when all went well. */
@@ -356,14 +439,23 @@ static int run_perf(struct recording *recording, int *exit_status_out, struct gj
 	return 0;
 }
 
-static int write_trailer(struct recording *recording, struct gj_diag *diag)
+static int write_trailers(struct recording *recording, struct gj_diag *diag)
 {
+	struct gj_sampler_totals totals;
 	struct stat st;
+	int err;
 
 	if (!strcmp(recording->options->output, "-"))
 		return 0;
 	if (stat(recording->options->output, &st) || !S_ISREG(st.st_mode) || !st.st_size)
 		return 0;
+	if (recording->sampler) {
+		err = gj_sampler_finish(recording->sampler, recording->options->output, &totals,
+					diag);
+		if (err)
+			return err;
+		gj_sampler_say(&totals, recording->options->say);
+	}
 	return gj_watch_write(recording->watch, recording->options->output, diag);
 }
 
@@ -372,9 +464,11 @@ static int show(const struct recording *recording)
 {
 	struct gj_buf line = { 0 };
 
-	if (recording->options->probe)
+	if (recording->sampler)
+		say(recording, "the stack sampler runs on perf's events; its records follow the samples");
+	if (may_probe(recording))
 		say_probes(recording);
-	gj_perf_show(recording->options, &recording->programs, false, &line);
+	gj_perf_show(recording->options, &recording->programs, &line);
 	gj_buf_chr(&line, '\0');
 	if (!line.failed)
 		recording->options->say(line.data);
@@ -384,8 +478,10 @@ static int show(const struct recording *recording)
 
 static int record(struct recording *recording, int *exit_status_out, struct gj_diag *diag)
 {
-	int err = find_targets(recording, diag);
+	int err;
 
+	recording->sampler = gj_sampler_choose(&recording->own);
+	err = find_targets(recording, diag);
 	if (!err && !recording->options->dry_run)
 		err = gj_perf_allowed(recording->options, diag);
 	if (err)
@@ -394,18 +490,19 @@ static int record(struct recording *recording, int *exit_status_out, struct gj_d
 		return show(recording);
 	set_probes(recording);
 	err = run_perf(recording, exit_status_out, diag);
-	return err ? err : write_trailer(recording, diag);
+	return err ? err : write_trailers(recording, diag);
 }
 
 int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 		  struct gj_diag *diag)
 {
 	struct recording recording = {
-		.options = options,
+		.own = *options,
 		.command_only = options->command && !options->pid_cnt && !options->system_wide,
 	};
 	int err;
 
+	recording.options = &recording.own;
 	*exit_status_out = 0;
 	recording.watch = gj_watch_new(options->say);
 	if (!recording.watch)
@@ -413,6 +510,7 @@ int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 	catch_signals();
 	err = record(&recording, exit_status_out, diag);
 	gj_programs_deinit(&recording.programs);
+	gj_sampler_close(recording.sampler);
 	gj_watch_free(recording.watch);
 	return err;
 }

@@ -19,7 +19,18 @@
 #include "goroutine/goroutine.h"
 #include "probe/probe.h"
 
-enum gj_call_graph { GJ_CALL_GRAPH_FP, GJ_CALL_GRAPH_DWARF };
+enum gj_call_graph {
+	GJ_CALL_GRAPH_FP,
+	GJ_CALL_GRAPH_DWARF,
+	GJ_CALL_GRAPH_BOTH, /* the chain, and a slice of the stack by the sampler */
+};
+
+/* Whether to set a probe on runtime.execute. */
+enum gj_use_probe {
+	GJ_PROBE_AUTO, /* where the sampler does not tell goroutines */
+	GJ_PROBE_ALWAYS,
+	GJ_PROBE_NEVER, /* registers and snapshots only */
+};
 
 struct gj_record_options {
 	const char *perf;         /* program to run; found on PATH */
@@ -27,6 +38,10 @@ struct gj_record_options {
 	unsigned int hz;          /* samples a second and event */
 	enum gj_call_graph call_graph;
 	unsigned int dump_bytes;  /* of the user stack, for GJ_CALL_GRAPH_DWARF */
+	unsigned int stack_bytes; /* that the sampler takes, of each stack */
+	unsigned int slice_bytes; /* the same for GJ_CALL_GRAPH_BOTH, of the one stack */
+	bool use_bpf;             /* the two-stack sampler where it can be had */
+	const char *held;         /* program to run as PROGRAM record --held=FDS -- COMMAND (gj_held_command) */
 	const char *const *events; /* perf's notation; none: cycles, or cpu-clock without counters */
 	unsigned int event_cnt;
 	const uint32_t *pids;
@@ -34,7 +49,8 @@ struct gj_record_options {
 	bool system_wide;
 	const char *cpus;         /* perf's -C, NULL: all */
 	const char *pages;        /* perf's -m, NULL: perf's own choice */
-	bool probe;               /* false: registers and snapshots only */
+	bool compress;            /* perf's -z */
+	enum gj_use_probe probe;
 	unsigned int max_cost_percent; /* of one processor; above it no probe is set */
 	bool dry_run, quiet;
 	char *const *command;     /* NULL-terminated; NULL: none */
@@ -52,6 +68,17 @@ struct gj_record_options {
  */
 int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 		  struct gj_diag *diag);
+
+/*
+ * gj_held_command - become @command when told to
+ * @fds: numbers of descriptors: the one a byte comes through, then those to be closed
+ *
+ * Returns only with the reason why not.
+ */
+int gj_held_command(const char *fds, char *const *command, struct gj_diag *diag);
+
+/* Whether the two-stack sampler can run here: 0, or a negative errno with @diag. */
+int gj_sampler_allowed(struct gj_diag *diag);
 
 /* --- shared by the files of src/record only --- */
 
@@ -93,6 +120,9 @@ int gj_watch_add(struct gj_watch *watch, uint32_t pid);
 uint64_t gj_watch_snapshot(struct gj_watch *watch, uint32_t flags);
 /* What one round of snapshots took last time, in ns. */
 uint64_t gj_watch_cost_ns(const struct gj_watch *watch);
+/* Calls @found with every process whose runtime is looked at. */
+void gj_watch_each(const struct gj_watch *watch,
+		   int (*found)(void *data, uint32_t pid, const struct gj_live *live), void *data);
 /* Appends the snapshots and their footer behind the file; nothing when there are none. */
 int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *diag);
 
@@ -100,18 +130,32 @@ int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *dia
 struct gj_perf_run {
 	pid_t pid;
 	int control_fd, ack_fd; /* -1: not asked for */
+	int release_fd;         /* the command waits at its other end; -1: it does not */
 };
 
 /* 0, or -EACCES with what to do when the kernel lets this user record none of it. */
 int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *diag);
-/* Starts perf, with events off until gj_perf_enable when @deferred. */
+/* When perf and what it records begin. */
+enum gj_perf_begin {
+	GJ_BEGIN_AT_ONCE,
+	GJ_BEGIN_ENABLED, /* events are off until gj_perf_enable */
+	GJ_BEGIN_HELD,    /* and the command has not begun until gj_perf_release */
+};
+
 int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
-		  bool deferred, struct gj_perf_run *run_out, struct gj_diag *diag);
+		  enum gj_perf_begin begin, struct gj_perf_run *run_out, struct gj_diag *diag);
+/*
+ * Calls @meanwhile every few milliseconds until perf has opened all its events,
+ * and once more then. 0; what @meanwhile returned; -EPIPE when perf ended instead.
+ */
+int gj_perf_await(struct gj_perf_run *run, int (*meanwhile)(void *data), void *data);
+/* Lets the command begin. */
+void gj_perf_release(struct gj_perf_run *run);
 /* 0 once @event of our group, or all with NULL, is on; -EPIPE when perf ended instead. */
 int gj_perf_enable(struct gj_perf_run *run, const char *event);
 /* The command that gj_perf_start runs, as a shell would take it. */
 void gj_perf_show(const struct gj_record_options *options, const struct gj_programs *programs,
-		  bool deferred, struct gj_buf *out);
+		  struct gj_buf *out);
 
 /* Calls @add with every process (threads left out); stops at its first non-zero result. */
 int gj_each_process(int (*add)(void *data, uint32_t pid), void *data);

@@ -109,6 +109,14 @@ int gj_watch_add(struct gj_watch *watch, uint32_t pid)
 	return 0;
 }
 
+void gj_watch_each(const struct gj_watch *watch,
+		   int (*found)(void *data, uint32_t pid, const struct gj_live *live), void *data)
+{
+	for (unsigned int i = 0; i < watch->process_cnt; i++)
+		if (watch->processes[i].live)
+			found(data, watch->processes[i].pid, watch->processes[i].live);
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;

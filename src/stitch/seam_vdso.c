@@ -130,11 +130,12 @@ static struct gj_window code_of(const struct gj_module *module, const char *func
 	return (struct gj_window){ NULL, 0 };
 }
 
-/* nanotime1 stores rcx in m.vdsoPC, then rdx in m.vdsoSP before it; m is in rbx. */
-static void read_vdso(struct gj_module *module)
+/*
+ * Offset of m.vdsoSP from the code of runtime.nanotime1, which stores rcx in
+ * m.vdsoPC, then rdx in m.vdsoSP before it; m is in rbx. -1: not found.
+ */
+static int32_t vdso_sp_of(struct gj_window code)
 {
-	struct gj_window code = code_of(module, "runtime.nanotime1");
-
 	for (uint64_t off = 0; gj_window_holds(code, off, 14); off++) {
 		const uint8_t *at = code.base + off;
 		uint32_t pc_off, sp_off;
@@ -143,11 +144,21 @@ static void read_vdso(struct gj_module *module)
 			continue;
 		memcpy(&pc_off, at + 3, sizeof(pc_off));
 		memcpy(&sp_off, at + 10, sizeof(sp_off));
-		if (sp_off < INT32_MAX - 8 && sp_off + 8 == pc_off) {
-			module->m_vdso_sp = (int32_t)sp_off;
-			return;
-		}
+		if (sp_off < INT32_MAX - 8 && sp_off + 8 == pc_off)
+			return (int32_t)sp_off;
 	}
+	return -1;
+}
+
+int32_t gj_stitch_m_vdso_sp(const struct gj_image *image, const struct gj_gotab *gotab)
+{
+	struct gj_gofunc func;
+
+	if (gj_image_arch(image) != GJ_ARCH_AMD64 ||
+	    gj_gotab_find_name(gotab, "runtime.nanotime1", &func))
+		return -1;
+	return vdso_sp_of(gj_window_slice(gj_image_at(image, func.entry_va), 0,
+					  func.end_va - func.entry_va));
 }
 
 /*
@@ -177,6 +188,6 @@ static void read_asmcgocall(struct gj_module *module)
 void gj_module_read_code(struct gj_module *module)
 {
 	if (gj_image_arch(module->image) == GJ_ARCH_AMD64)
-		read_vdso(module);
+		module->m_vdso_sp = vdso_sp_of(code_of(module, "runtime.nanotime1"));
 	read_asmcgocall(module);
 }

@@ -164,6 +164,12 @@ void gj_stitcher_free(struct gj_stitcher *stitcher);    /* NULL allowed */
 int gj_stitch(struct gj_stitcher *stitcher, const struct gj_stitch_view *view,
 	      const struct gj_stitch_input *input, struct gj_stack *stack);
 
+/*
+ * Offset of m.vdsoSP, with m.vdsoPC 8 behind it: where code in the vdso was
+ * called from. By the code of the runtime; -1 when that does not tell (amd64 only).
+ */
+int32_t gj_stitch_m_vdso_sp(const struct gj_image *image, const struct gj_gotab *gotab);
+
 /* Call frame information of one image, compiled for look-ups. Immutable. */
 struct gj_cfi;
 
