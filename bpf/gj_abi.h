@@ -68,7 +68,7 @@ struct gj_stack_record {
 #define GJ_STACK_GO 1u     /* the program is a Go program we know: g, m, curg were looked for */
 #define GJ_STACK_G_READ 2u /* g, m and curg were read; goid 0 then means that there is no goroutine */
 #define GJ_STACK_KERNEL 4u /* the sample hit the kernel: registers are those it was entered with */
-#define GJ_STACK_SHORT 8u  /* some stack byte in reach of the limits could not be read */
+#define GJ_STACK_SHORT 8u  /* some stack, or some of what lies within its bounds, could not be read */
 
 struct gj_stack_part {
 	__u64 va;

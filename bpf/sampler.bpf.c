@@ -23,6 +23,7 @@ const volatile _Bool gj_second_stack = 1;
 /* Where one record is put together. */
 struct gj_scratch {
 	__u32 part_cnt;
+	__u32 open_ended; /* bit N: how far the stack of part N goes is not known */
 	__u32 part, done_bytes; /* being copied: which, and how far */
 	__u32 end;              /* of the record in buffer */
 	__u64 words[(8 + 16 * GJ_LABEL_MAX_CNT + 16 * GJ_LABEL_MAX_CNT) / 8]; /* labels looked through */
@@ -81,6 +82,14 @@ static __always_inline void add_part(struct gj_scratch *scratch, __u64 va, __u64
 		return;
 	parts[index & (GJ_STACK_MAX_PARTS - 1)] = (struct gj_stack_part){ va, (__u32)bytes, kind };
 	scratch->part_cnt = index + 1;
+}
+
+/* Of a stack in C's hands: as much of it as there is. */
+static __always_inline void add_open_stack(struct gj_scratch *scratch, __u64 va,
+					   enum gj_part_kind kind)
+{
+	scratch->open_ended |= 1u << (scratch->part_cnt & (GJ_STACK_MAX_PARTS - 1));
+	add_part(scratch, va, gj_stack_bytes, kind);
 }
 
 /* From @va to @end at most, of a stack. */
@@ -225,19 +234,40 @@ static __always_inline void plan_goroutine(struct gj_scratch *scratch,
 		add_stack_top(scratch, bounds->lo, bounds->hi, GJ_PART_GOROUTINE);
 }
 
-/* Of g0, whose bounds are guesses where C made the thread. */
-static __always_inline void plan_system(struct gj_scratch *scratch,
-					const struct gj_goruntime *runtime,
-					const struct gj_gothread *thread,
-					const struct bounds *bounds)
+/*
+ * C that called Go is on g0's stack, from where that is taken up on. Without
+ * any that is right above the thread's first frame (mstart; 40 to 56 bytes).
+ * Bounds are no more than a guess where C made the thread.
+ */
+static __always_inline void plan_callers(struct gj_scratch *scratch,
+					 const struct gj_goruntime *runtime,
+					 const struct gj_gothread *thread,
+					 const struct bounds *bounds)
 {
 	__u64 sp = 0;
 
 	gj_user_u64(thread->g0, runtime->g_sched_sp, &sp);
-	if (runtime->flags & GJ_GORUNTIME_CGO)
-		add_part(scratch, sp, gj_stack_bytes, GJ_PART_SYSTEM);
-	else if (holds(bounds, sp))
-		add_stack(scratch, sp, bounds->hi, GJ_PART_SYSTEM);
+	if (sp && bounds->hi - sp > 128)
+		add_open_stack(scratch, sp, GJ_PART_SYSTEM);
+}
+
+/* A signal came on one of these stacks: where, is in its frame, which a walk reads, not we. */
+static __always_inline void plan_interrupted(struct gj_scratch *scratch,
+					     const struct gj_goruntime *runtime,
+					     const struct gj_gothread *thread,
+					     const struct bounds *cur, const struct bounds *g0)
+{
+	__u64 sp = 0;
+
+	add_stack_top(scratch, cur->lo, cur->hi, GJ_PART_GOROUTINE);
+	if (!(runtime->flags & GJ_GORUNTIME_CGO)) {
+		add_stack_top(scratch, g0->lo, g0->hi, GJ_PART_SYSTEM);
+		return;
+	}
+	/* C goes on below where Go left it. */
+	gj_user_u64(thread->g0, runtime->g_sched_sp, &sp);
+	if (sp > gj_stack_bytes / 2)
+		add_open_stack(scratch, sp - gj_stack_bytes / 2, GJ_PART_SYSTEM);
 }
 
 static __always_inline void plan_stacks(struct gj_scratch *scratch,
@@ -252,24 +282,17 @@ static __always_inline void plan_stacks(struct gj_scratch *scratch,
 
 	if (holds(&cur, sp)) {
 		add_stack(scratch, sp, cur.hi, GJ_PART_STACK);
-		/* C that called Go is there. */
 		if (gj_second_stack && is_cgo)
-			plan_system(scratch, runtime, thread, &g0);
+			plan_callers(scratch, runtime, thread, &g0);
 	} else if (holds(&gsignal, sp)) {
 		add_stack(scratch, sp, gsignal.hi, GJ_PART_STACK);
-		if (gj_second_stack) {
-			/* Where the signal came is in its frame, which a walk reads, not we. */
-			add_stack_top(scratch, cur.lo, cur.hi, GJ_PART_GOROUTINE);
-			if (is_cgo)
-				plan_system(scratch, runtime, thread, &g0);
-			else
-				add_stack_top(scratch, g0.lo, g0.hi, GJ_PART_SYSTEM);
-		}
+		if (gj_second_stack)
+			plan_interrupted(scratch, runtime, thread, &cur, &g0);
 	} else {
 		if (!is_cgo && holds(&g0, sp))
 			add_stack(scratch, sp, g0.hi, GJ_PART_STACK);
 		else
-			add_part(scratch, sp, gj_stack_bytes, GJ_PART_STACK);
+			add_open_stack(scratch, sp, GJ_PART_STACK);
 		if (gj_second_stack && thread->cur)
 			plan_goroutine(scratch, runtime, thread, &cur);
 	}
@@ -297,7 +320,8 @@ static long copy_page(__u32 turn, void *data)
 	/* What pads the part to whole words. */
 	*(__u64 *)(scratch->buffer + ((end + bytes) & (BUFFER_MASK & ~7u))) = 0;
 	if (bpf_probe_read_user(scratch->buffer + end, bytes, (void *)(part->va + done))) {
-		if (part->kind <= GJ_PART_SYSTEM)
+		if (part->kind <= GJ_PART_SYSTEM &&
+		    !(done && scratch->open_ended >> (scratch->part & 31) & 1))
 			record_of(scratch)->flags |= GJ_STACK_SHORT;
 		part->bytes = done;
 		bytes = 0;
@@ -384,6 +408,16 @@ static __always_inline void fill_head(struct gj_stack_record *record, __u64 pid_
 	record->labels = 0;
 }
 
+/* Asks user space for a program, and wakes it: until it answers nothing can be recorded. */
+static __always_inline void ask(const struct gj_exe *exe, __u32 tgid)
+{
+	__u64 nothing = 0;
+
+	if (!tgid || !exe->ino || bpf_map_update_elem(&gj_unknown, exe, &tgid, BPF_NOEXIST))
+		return;
+	bpf_ringbuf_output(&gj_records, &nothing, sizeof(nothing), BPF_RB_FORCE_WAKEUP);
+}
+
 SEC("perf_event")
 int gj_sample(struct bpf_perf_event_data *ctx)
 {
@@ -402,17 +436,15 @@ int gj_sample(struct bpf_perf_event_data *ctx)
 	pid_tid = gj_current_pid_tid(task);
 	runtime = gj_goruntime_find(task, pid_tid >> 32, &exe);
 	if (!runtime || runtime->flags & GJ_GORUNTIME_NONE) {
-		__u32 tgid = pid_tid >> 32;
-
-		if (!runtime && tgid && exe.ino)
-			bpf_map_update_elem(&gj_unknown, &exe, &tgid, BPF_NOEXIST);
+		if (!runtime)
+			ask(&exe, pid_tid >> 32);
 		count(GJ_COUNT_OTHER);
 		return 1;
 	}
 	scratch = bpf_map_lookup_elem(&gj_scratches, &cpu);
 	if (!scratch)
 		return 1;
-	scratch->part_cnt = 0;
+	scratch->part_cnt = scratch->open_ended = 0;
 	record_of(scratch)->flags = 0;
 	if (!take_regs(ctx, record_of(scratch))) {
 		count(GJ_COUNT_NO_USER);
@@ -428,7 +460,7 @@ int gj_sample(struct bpf_perf_event_data *ctx)
 	} else {
 		__builtin_memset(&thread, 0, sizeof(thread));
 		fill_head(record_of(scratch), pid_tid, &thread);
-		add_part(scratch, record_of(scratch)->sp, gj_stack_bytes, GJ_PART_STACK);
+		add_open_stack(scratch, record_of(scratch)->sp, GJ_PART_STACK);
 	}
 	write_record(scratch);
 	return 1;

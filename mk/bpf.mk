@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # BPF objects and their skeletons: $(O)/bpf/NAME.bpf.o, $(O)/bpf/NAME.skel.h.
 # Without clang, bpftool or libbpf everything else is built, and says so at run
-# time (GJ_HAVE_BPF).
+# time (GJ_HAVE_BPF). They know amd64's registers and Go's TLS slot there.
 
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
-HAVE_BPF := $(shell $(PKG_CONFIG) --exists 'libbpf >= 1.0' 2>/dev/null && \
+HAVE_BPF := $(shell [ "$$(uname -m)" = x86_64 ] && $(PKG_CONFIG) --exists 'libbpf >= 1.0' 2>/dev/null && \
 	command -v $(CLANG) >/dev/null && $(BPFTOOL) version >/dev/null 2>&1 && echo on || echo off)
 BPF_ARCH := $(if $(filter aarch64,$(shell uname -m)),arm64,x86)
 # Debian's <asm/types.h> is in the multiarch directory, which clang does not know for this target.

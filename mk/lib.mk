@@ -4,6 +4,9 @@
 
 LIB_DIRS := base sample elf demangle goroutine probe debuginfo stitch report session inject record
 LIB_SRCS := $(foreach dir,$(LIB_DIRS),$(sort $(wildcard src/$(dir)/*.c)))
+# Where BPF programs cannot be built (mk/bpf.mk) others stand in.
+LIB_SRCS := $(filter-out $(if $(filter on,$(HAVE_BPF)),src/record/no_sampler.c,\
+	src/record/known.c src/record/sampler.c),$(LIB_SRCS))
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)

@@ -67,6 +67,16 @@ static int check_probes(void)
 	return 0;
 }
 
+static int check_sampler(void)
+{
+	struct gj_diag diag = { 0 };
+	int err = gj_sampler_allowed(&diag);
+
+	return finding(err, "stack sampler",
+		       err ? diag.text :
+			     "allowed; goroutines and both stacks of each sample, without probes");
+}
+
 static int check_perf(void)
 {
 	const char *perf = getenv("PERF");
@@ -186,7 +196,7 @@ int gj_cmd_doctor(int argc, char **argv)
 		return gj_cmd_usage("doctor", "'%s' is too much", argv[optind]);
 	if (cleaning)
 		return clean();
-	status = check_perf() | check_paranoid() | check_probes();
+	status = check_perf() | check_paranoid() | check_sampler() | check_probes();
 	if (pid || path)
 		status |= check_target(path, (uint32_t)pid);
 	return status;

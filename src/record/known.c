@@ -6,8 +6,6 @@
  * numbers usually equal. Where a file system shows others (overlayfs, btrfs),
  * the sampler asks by the kernel's.
  */
-#if defined(GJ_HAVE_BPF) && defined(__x86_64__)
-
 #include "record/known.h"
 
 #include <bpf/bpf.h>
@@ -191,5 +189,3 @@ void gj_known_answer(struct gj_known *known, void (*say)(const char *line))
 		bpf_map_delete_elem(known->unknown_fd, &exe);
 	}
 }
-
-#endif

@@ -347,9 +347,7 @@ int gj_perf_await(struct gj_perf_run *run, int (*meanwhile)(void *data), void *d
 		/* An end of perf's shows at the pipe. */
 		err = meanwhile(data);
 	} while (poll(&ack, 1, AWAIT_MS) <= 0 && !err);
-	if (read_ack(run))
-		return -EPIPE;
-	return meanwhile(data);
+	return read_ack(run) ? -EPIPE : err;
 }
 
 void gj_perf_release(struct gj_perf_run *run)

@@ -52,9 +52,9 @@ static void set_program(struct gj_perf_events *events, int pid_fd, unsigned int 
 	 * -EINVAL: a tracepoint or probe, which takes programs of another type.
 	 * An event of perf's own bookkeeping takes it and never fires.
 	 */
-	if (!ioctl((int)copy, PERF_EVENT_IOC_SET_BPF, program_fd))
+	if (!ioctl((int)copy, PERF_EVENT_IOC_SET_BPF, program_fd) || errno == EEXIST)
 		events->set_cnt++;
-	else if (errno != EINVAL && errno != EEXIST)
+	else if (errno != EINVAL)
 		events->err = -errno;
 	close((int)copy);
 }

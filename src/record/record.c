@@ -18,6 +18,7 @@
 
 #define COUNT_WINDOW_NS 200000000ull /* in which the probe's hits are counted beforehand */
 #define MIN_ROUND_NS 200000000ull    /* between snapshots where there is no probe */
+#define SAMPLED_ROUND_NS 1000000000ull /* the same where samples tell goroutines, snapshots their beginnings */
 #define ROUND_SHARE 100              /* and at least this many times what a round takes */
 
 struct recording {
@@ -317,38 +318,50 @@ static void catch_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static void nap(uint64_t ns)
+static uint64_t now_ns(void)
 {
-	struct timespec ts = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+	struct timespec now;
 
-	nanosleep(&ts, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+#define STEP_MS 20 /* the sampler's buffer holds more than that many times over */
+
+static void take_step(const struct recording *recording)
+{
+	static const struct timespec step = { 0, STEP_MS * 1000000 };
+
+	if (!recording->sampler) {
+		nanosleep(&step, NULL);
+		return;
+	}
+	gj_sampler_wait(recording->sampler, STEP_MS);
+	gj_sampler_drain(recording->sampler);
 }
 
 /* Waits for perf's end, passing on a request to stop; snapshots meanwhile where there is no probe. */
 static int wait_for_perf(struct recording *recording)
 {
-	uint64_t since_round_ns = 0, step_ns = 20000000;
+	uint64_t min_round_ns = recording->sampler ? SAMPLED_ROUND_NS : MIN_ROUND_NS;
+	uint64_t round_at_ns = now_ns();
 	bool told = false;
 	int status;
 
 	while (waitpid(recording->run.pid, &status, WNOHANG) == 0) {
 		uint64_t round_ns = ROUND_SHARE * gj_watch_cost_ns(recording->watch);
 
-		if (recording->sampler)
-			gj_sampler_drain(recording->sampler);
-
 		if (stop_signal && !told) {
 			kill(recording->run.pid, SIGINT);
 			told = true;
 		}
-		nap(step_ns);
-		since_round_ns += step_ns;
+		take_step(recording);
 		if (recording->probed || told ||
-		    since_round_ns < (round_ns > MIN_ROUND_NS ? round_ns : MIN_ROUND_NS))
+		    now_ns() - round_at_ns < (round_ns > min_round_ns ? round_ns : min_round_ns))
 			continue;
 		look_around(recording);
 		gj_watch_snapshot(recording->watch, 0);
-		since_round_ns = 0;
+		round_at_ns = now_ns();
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
@@ -364,13 +377,12 @@ static int enable_probes(struct recording *recording)
 	return err;
 }
 
-/* The program is set on every event there is by now. */
+/* On every event there is by now. */
 static int attach_sampler(void *data)
 {
 	struct recording *recording = data;
-	unsigned int set_cnt;
 
-	return gj_sampler_attach(recording->sampler, recording->run.pid, &set_cnt);
+	return gj_sampler_attach(recording->sampler, recording->run.pid);
 }
 
 /* 0, also when the sampler cannot be used after all; -EPIPE when perf ended. */
@@ -382,10 +394,12 @@ static int begin_sampler(struct recording *recording)
 	if (err == -EPIPE)
 		return err;
 	if (!err)
-		err = gj_sampler_attach(recording->sampler, recording->run.pid, &set_cnt);
-	if (err || !set_cnt)
-		say(recording, "no stack sampler: perf's events do not take it (%s)",
-		    err ? strerror(-err) : "none of them samples by time or counter");
+		err = gj_sampler_attach_all(recording->sampler, recording->run.pid, &set_cnt);
+	if (err)
+		say(recording, "no stack sampler on %s perf's events: %s",
+		    set_cnt ? "some of" : "any of", strerror(-err));
+	else if (!set_cnt)
+		say(recording, "no stack sampler: none of perf's events takes it");
 	return 0;
 }
 

@@ -145,8 +145,8 @@ enum gj_perf_begin {
 int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  enum gj_perf_begin begin, struct gj_perf_run *run_out, struct gj_diag *diag);
 /*
- * Calls @meanwhile every few milliseconds until perf has opened all its events,
- * and once more then. 0; what @meanwhile returned; -EPIPE when perf ended instead.
+ * Calls @meanwhile every few milliseconds until perf has opened all its events.
+ * 0; what @meanwhile returned; -EPIPE when perf ended instead.
  */
 int gj_perf_await(struct gj_perf_run *run, int (*meanwhile)(void *data), void *data);
 /* Lets the command begin. */

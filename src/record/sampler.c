@@ -3,12 +3,11 @@
 #include "record/sampler.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#if defined(GJ_HAVE_BPF) && defined(__x86_64__)
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -79,7 +78,9 @@ static int take_record(void *data, void *bytes, size_t size_bytes)
 {
 	struct gj_stack_sampler *sampler = data;
 
-	gj_stack_file_add(&sampler->file, bytes, size_bytes);
+	/* Shorter ones only wake us. */
+	if (size_bytes >= sizeof(struct gj_stack_record))
+		gj_stack_file_add(&sampler->file, bytes, size_bytes);
 	return 0;
 }
 
@@ -145,13 +146,27 @@ int gj_sampler_add_live(struct gj_stack_sampler *sampler, uint32_t pid, const st
 	return gj_known_add_live(sampler->known, pid, live);
 }
 
-int gj_sampler_attach(struct gj_stack_sampler *sampler, pid_t pid, unsigned int *set_cnt_out)
+int gj_sampler_attach(struct gj_stack_sampler *sampler, pid_t pid)
 {
-	int err = gj_perf_events_set(&sampler->events, pid,
-				     bpf_program__fd(sampler->bpf->progs.gj_sample));
+	return gj_perf_events_set(&sampler->events, pid,
+				  bpf_program__fd(sampler->bpf->progs.gj_sample));
+}
 
+int gj_sampler_attach_all(struct gj_stack_sampler *sampler, pid_t pid, unsigned int *set_cnt_out)
+{
+	int err;
+
+	gj_perf_events_deinit(&sampler->events);
+	err = gj_sampler_attach(sampler, pid);
 	*set_cnt_out = sampler->events.set_cnt;
-	return err || sampler->events.set_cnt ? err : sampler->events.err;
+	return err ? err : sampler->events.err;
+}
+
+void gj_sampler_wait(struct gj_stack_sampler *sampler, int most_ms)
+{
+	struct pollfd ready = { .fd = ring_buffer__epoll_fd(sampler->ring), .events = POLLIN };
+
+	poll(&ready, 1, most_ms);
 }
 
 void gj_sampler_drain(struct gj_stack_sampler *sampler)
@@ -193,24 +208,3 @@ int gj_sampler_finish(struct gj_stack_sampler *sampler, const char *output,
 	add_counts(sampler, totals_out);
 	return err;
 }
-
-#else
-
-int gj_sampler_open(unsigned int stack_bytes, bool second_stack, uint32_t ring_bytes,
-		    void (*say)(const char *line), struct gj_stack_sampler **sampler_out,
-		    struct gj_diag *diag)
-{
-	(void)stack_bytes;
-	(void)second_stack;
-	(void)ring_bytes;
-	(void)say;
-	(void)sampler_out;
-	return gj_diag_set(diag, -EOPNOTSUPP, "gojitter was built without BPF");
-}
-
-void gj_sampler_close(struct gj_stack_sampler *sampler)
-{
-	(void)sampler;
-}
-
-#endif

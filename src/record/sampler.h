@@ -43,7 +43,7 @@ int gj_stack_file_append(struct gj_stack_file *file, const char *output, struct 
 struct gj_perf_events {
 	uint8_t *seen; /* by descriptor; owned */
 	size_t seen_cnt;
-	unsigned int set_cnt; /* of them, with the program set */
+	unsigned int set_cnt; /* of them, those that bear the program */
 	int err; /* why a descriptor could not be had; 0 */
 };
 
@@ -51,7 +51,9 @@ struct gj_perf_events {
  * gj_perf_events_set - set a program on all events of process @pid that have come since
  *
  * Events that take no such program (tracepoints, probes) are passed over. New
- * threads inherit it. Returns 0 or why the process' descriptors cannot be listed.
+ * threads inherit it. A descriptor is looked at once; perf opens some in vain,
+ * so that, once all are open, gj_perf_events_deinit and a last call are needed.
+ * Returns 0 or why the process' descriptors cannot be listed.
  */
 int gj_perf_events_set(struct gj_perf_events *events, pid_t pid, int program_fd);
 void gj_perf_events_deinit(struct gj_perf_events *events);
@@ -91,8 +93,13 @@ int gj_sampler_add_process(struct gj_stack_sampler *sampler, uint32_t pid, struc
 /* Go in a process whose program is not Go. */
 int gj_sampler_add_live(struct gj_stack_sampler *sampler, uint32_t pid, const struct gj_live *live);
 
-/* Sets the program on events of perf process @pid that have come since; how many bear it now. */
-int gj_sampler_attach(struct gj_stack_sampler *sampler, pid_t pid, unsigned int *set_cnt_out);
+/* Sets the program on events of perf process @pid that have come since. */
+int gj_sampler_attach(struct gj_stack_sampler *sampler, pid_t pid);
+/* The same for all, once they are open; how many there are. */
+int gj_sampler_attach_all(struct gj_stack_sampler *sampler, pid_t pid, unsigned int *set_cnt_out);
+
+/* Until the program has met something it must be told of, or @most_ms have passed. */
+void gj_sampler_wait(struct gj_stack_sampler *sampler, int most_ms);
 
 /* Takes what the program has written. To be called every 20 ms or so. */
 void gj_sampler_drain(struct gj_stack_sampler *sampler);

@@ -19,7 +19,7 @@ from_start() # BINARY [OPTION...]
 {
 	program=$1
 	shift
-	"$gojitter" record "$@" -F 1499 -o "$work/perf.data" -- "$program" 1 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf "$@" -F 1499 -o "$work/perf.data" -- "$program" 1 >"$work/truth" || return 1
 	judge
 }
 
@@ -31,9 +31,9 @@ attached() # BINARY HOW [OPTION...]
 	pid=$!
 	sleep 0.3
 	case $how in
-	pid) "$gojitter" record "$@" -F 1499 -o "$work/perf.data" -p $pid -- sleep 1.5 ;;
+	pid) "$gojitter" record --no-bpf "$@" -F 1499 -o "$work/perf.data" -p $pid -- sleep 1.5 ;;
 	# Whatever other Go programs of this machine make the probe cost.
-	all) "$gojitter" record "$@" -F 1499 --max-cost=200 -o "$work/perf.data" -a -- sleep 2 ;;
+	all) "$gojitter" record --no-bpf "$@" -F 1499 --max-cost=200 -o "$work/perf.data" -a -- sleep 2 ;;
 	esac || return 1
 	wait $pid
 	judge --pid $pid
@@ -42,7 +42,7 @@ attached() # BINARY HOW [OPTION...]
 # A buffer that is far too small: whatever is said must still be right.
 starved()
 {
-	"$gojitter" record -m 16K -F 15000 -o "$work/perf.data" -- "$1" 3 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf -m 16K -F 15000 -o "$work/perf.data" -- "$1" 3 >"$work/truth" || return 1
 	judge --most-missing 90
 }
 
@@ -50,7 +50,7 @@ starved()
 # of those that live for seconds, most; of short ones, hardly any, but none wrongly.
 unprobed() # BINARY TURNS MOST-MISSING
 {
-	"$gojitter" record --no-probe -F 1499 -o "$work/perf.data" -- "$1" 2 $2 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf --no-probe -F 1499 -o "$work/perf.data" -- "$1" 2 $2 >"$work/truth" || return 1
 	judge --most-missing $3
 }
 

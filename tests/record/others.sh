@@ -37,7 +37,7 @@ check_program() # PACKAGE FILE
 
 roots_agree()
 {
-	"$O/gojitter" record -q -F 1999 -o "$work/perf.data" -- "$1" --bundle --minify --sourcemap \
+	"$O/gojitter" record --no-bpf -q -F 1999 -o "$work/perf.data" -- "$1" --bundle --minify --sourcemap \
 		--outfile="$work/out.js" "$work/main.js" >/dev/null 2>"$work/err" || { cat "$work/err"; return 1; }
 	perf script -i "$work/perf.data" --dlfilter "$O/gojitter.so" --dlarg format=json >"$work/samples" || return 1
 	# The probe's own records, as stock perf prints them.

@@ -31,7 +31,7 @@ start_target()
 }
 start_record() # ARG...
 {
-	"$gojitter" record -o "$data" "$@" >"$work/out" 2>"$work/err" &
+	"$gojitter" record --no-bpf -o "$data" "$@" >"$work/out" 2>"$work/err" &
 	recorder=$!
 	started="$started $recorder"
 }
@@ -129,14 +129,14 @@ says() # STATUS TEXT ARG...
 dry_run()
 {
 	before=$(cat $events)
-	says 0 'probe on runtime.execute' "$gojitter" record -n -o "$data.dry" -- "$binary" &&
+	says 0 'probe on runtime.execute' "$gojitter" record --no-bpf -n -o "$data.dry" -- "$binary" &&
 		grep -q 'gojitter: perf record .*-k CLOCK_MONOTONIC' "$work/err" &&
 		[ ! -e "$data.dry" ] && [ "$before" = "$(cat $events)" ]
 }
 
 monotonic()
 {
-	"$gojitter" record -q -o "$data" -- "$binary" 0.3 >/dev/null || return 1
+	"$gojitter" record --no-bpf -q -o "$data" -- "$binary" 0.3 >/dev/null || return 1
 	perf evlist -v -i "$data" | tee "$work/evlist" | grep -q 'use_clockid: 1.*clockid: 1' || {
 		cat "$work/evlist"
 		return 1
@@ -166,7 +166,7 @@ blanks()
 {
 	mkdir -p "$work/a dir"
 	cp "$binary" "$work/a dir/the program"
-	"$gojitter" record -F 1499 -o "$data" -- "$work/a dir/the program" 1.5 >"$work/truth" 2>"$work/err" || {
+	"$gojitter" record --no-bpf -F 1499 -o "$data" -- "$work/a dir/the program" 1.5 >"$work/truth" 2>"$work/err" || {
 		cat "$work/err"
 		return 1
 	}
@@ -181,7 +181,7 @@ contained()
 	target=$!
 	started="$started $target"
 	sleep 0.5
-	"$gojitter" record -F 999 -o "$data" -p $target -- sleep 1.5 2>"$work/err" || { cat "$work/err"; return 1; }
+	"$gojitter" record --no-bpf -F 999 -o "$data" -p $target -- sleep 1.5 2>"$work/err" || { cat "$work/err"; return 1; }
 	perf script -i "$data" --dlfilter "$O/gojitter.so" --dlarg format=json >"$work/samples" || return 1
 	wait $target
 	tests/record/truth.py "$work/truth" "$work/samples"
@@ -194,7 +194,7 @@ deleted()
 	target=$!
 	sleep 0.2
 	rm "$work/gone"
-	"$gojitter" record -F 1499 -o "$data" -p $target -- sleep 1 2>"$work/err"
+	"$gojitter" record --no-bpf -F 1499 -o "$data" -p $target -- sleep 1 2>"$work/err"
 	status=$?
 	wait $target
 	cat "$work/err"
@@ -208,7 +208,7 @@ too_dear()
 	target=$!
 	started="$started $target"
 	sleep 0.2
-	says 0 'above --max-cost=1: going on without' "$gojitter" record --max-cost=1 -o "$data" -p $target -- sleep 0.3
+	says 0 'above --max-cost=1: going on without' "$gojitter" record --no-bpf --max-cost=1 -o "$data" -p $target -- sleep 0.3
 	status=$?
 	kill $target
 	return $status
@@ -283,7 +283,7 @@ tap_check "no such process" says 1 'there is no process 4000000' "$gojitter" rec
 tap_check "no such program" says 1 'no-such-program: there is no such program' "$gojitter" record -o "$data" -- no-such-program
 tap_check "no Go program" says 0 'true is no Go program' "$gojitter" record -o "$data" -- true
 tap_check "a release without g in a register" says 0 'built with Go 1.15' \
-	"$gojitter" record -o "$data" -- "$(tests/fixtures/build.sh 1.15 calls exe)"
+	"$gojitter" record --no-bpf -o "$data" -- "$(tests/fixtures/build.sh 1.15 calls exe)"
 tap_check "nothing to record" says 2 'nothing to record' "$gojitter" record
 tap_check "-p and -a" says 2 'exclude each other' "$gojitter" record -a -p 1
 tap_check "a frequency that is none" says 2 '-F 0: not understood' "$gojitter" record -F 0 -- true

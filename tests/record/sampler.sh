@@ -1,0 +1,222 @@
+#!/bin/sh
+# The two-stack sampler: the goroutine ids of its records against what programs
+# say of themselves, every way of recording, and what is there afterwards.
+. tests/tap.sh
+
+gojitter=$O/gojitter
+work=$(mktemp -d)
+started=
+clean()
+{
+	for one in $started; do kill -9 "$one" 2>/dev/null; done
+	rm -rf "$work"
+}
+trap clean EXIT
+data=$work/perf.data
+
+# $work/truth against the records of $data.
+judge() # [ARG...]
+{
+	perf script -i "$data" --dlfilter "$O/gojitter.so" --dlarg format=json >"$work/samples" &&
+		tests/record/sampler.py "$data" "$work/samples" >"$work/named" 2>"$work/matched"
+	status=$?
+	cat "$work/matched"
+	tests/record/truth.py "$work/truth" "$work/named" "$@" && [ $status -eq 0 ]
+}
+
+record() # ARG...
+{
+	"$gojitter" record -F 1499 -o "$data" "$@" 2>"$work/err" && return 0
+	cat "$work/err"
+	return 1
+}
+
+from_start() # BINARY [OPTION...]
+{
+	program=$1
+	shift
+	record "$@" -- "$program" 0.7 >"$work/truth" && judge
+}
+
+attached() # BINARY HOW...
+{
+	"$1" 4 >"$work/truth" &
+	target=$!
+	shift
+	sleep 0.2
+	record $(echo "$*" | sed "s/PID/$target/") -- sleep 1 || return 1
+	wait $target
+	judge --pid $target
+}
+
+# Children of a shell: forked, then exec'd. The first is known a moment after its
+# start, the second by its file at once.
+children()
+{
+	record -- sh -c '"$1" 0.7 >"$2"; "$1" 0.7 >"$3"' sh "$1" "$work/truth" "$work/truth2" || return 1
+	cat "$work/truth2" >>"$work/truth"
+	judge --most-missing 3
+}
+
+# Recorder and program in a pid namespace, or the program alone: numbers are perf's.
+contained() # BINARY WHERE
+{
+	case $2 in
+	inside) unshare -pf --mount-proc "$gojitter" record -q -F 1499 -o "$data" -- "$1" 0.7 \
+			>"$work/truth" 2>"$work/err" ;;
+	outside) unshare -pf "$1" 3 >"$work/truth" &
+		target=$!
+		sleep 0.3
+		record -p "$(pgrep -P $target)" -- sleep 1 && wait $target ;;
+	esac && judge
+}
+
+labelled() # VERSION
+{
+	program=$(tests/fixtures/build.sh "$1" labelled nosym 2>"$work/err") || { cat "$work/err"; return 1; }
+	record -- "$program" 0.5 && tests/record/labels.py "$data" "${1#1.}"
+}
+
+
+# What stock perf prints does not change by what stands behind its sections.
+untouched() # PERF
+{
+	record -- "$binary" 0.4 >/dev/null || return 1
+	python3 - "$data" "$work/bare" <<-'END'
+		import struct, sys
+		data = open(sys.argv[1], "rb").read()
+		while data[-8:] in (b"GJSTACK1", b"GJTRAIL1"):
+		    data = data[:len(data) - 16 - struct.unpack("<Q", data[-16:-8])[0]]
+		open(sys.argv[2], "wb").write(data)
+	END
+	[ "$(stat -c %s "$data")" -gt "$(($(stat -c %s "$work/bare") * 2))" ] || { echo "no records"; return 1; }
+	for what in script 'report --stdio --no-header' 'evlist -v'; do
+		"$1" $what -i "$data" >"$work/with" 2>"$work/with.err"
+		"$1" $what -i "$work/bare" >"$work/without" 2>"$work/without.err"
+		[ -s "$work/with" ] && cmp "$work/with" "$work/without" &&
+			diff "$work/with.err" "$work/without.err" || return 1
+	done
+}
+
+# A program that is set on no event and held by nobody is gone.
+programs() { bpftool prog show name gj_sample 2>/dev/null | grep -c gj_sample; }
+
+killed() # WHOM: gojitter or perf
+{
+	before=$(programs)
+	"$gojitter" record -o "$data" -- "$binary" 3 >/dev/null 2>"$work/err" &
+	recorder=$!
+	sleep 0.8
+	[ "$(programs)" -gt "$before" ] || { echo "no program is there: the test is void"; return 1; }
+	bpftool prog show name gj_sample
+	perf_pid=$(pgrep -P $recorder)
+	command_pid=$(pgrep -P "$perf_pid")
+	case $1 in
+	gojitter) kill -9 $recorder ;;
+	perf) kill -9 "$perf_pid" ;;
+	esac
+	wait $recorder
+	echo "exit status $?"
+	for _ in $(seq 100); do
+		kill -0 "$perf_pid" 2>/dev/null || [ "$(programs)" -gt "$before" ] || break
+		sleep 0.05
+	done
+	kill -9 $command_pid 2>/dev/null
+	ls -A "$work" | grep '^\.gojitter' && { echo "a file was left"; return 1; }
+	[ "$(programs)" -le "$before" ]
+}
+
+# The command must not begin, nor hang, when the recording fails.
+not_begun()
+{
+	"$gojitter" record -e no-such-event -o "$data" -- sh -c 'echo begun' >"$work/out" 2>"$work/err"
+	status=$?
+	cat "$work/out"
+	[ $status -ne 0 ] && [ ! -s "$work/out" ]
+}
+
+
+unprivileged() # OPTION... TEXT
+{
+	for text; do :; done
+	mkdir -p "$work/nobody" && chmod 755 "$work" && chmod 777 "$work/nobody"
+	cp "$gojitter" "$binary" "$work/nobody/" && chmod 755 "$work/nobody/gojitter" "$work/nobody/spins"
+	(cd "$work/nobody" && setpriv --reuid 65534 --regid 65534 --clear-groups ./gojitter record \
+		"$1" -o own.data -- ./spins 0.3 >/dev/null 2>"$work/err")
+	status=$?
+	cat "$work/err"
+	[ $status -eq 0 ] && [ "$(grep -c "gojitter: no stack sampler: .*CAP_BPF.*$text" "$work/err")" -eq 1 ] &&
+		[ -s "$work/nobody/own.data" ]
+}
+
+piped()
+{
+	"$gojitter" record -o - -- "$binary" 0.3 2>"$work/err" | perf script -i - >"$work/script" 2>/dev/null
+	cat "$work/err"
+	[ "$(grep -c 'gojitter: no stack sampler: a pipe' "$work/err")" -eq 1 ] && [ -s "$work/script" ]
+}
+
+# One stack of at most the bytes asked for, and no second one.
+sliced()
+{
+	record --call-graph both,512 -- "$binary" 0.5 >/dev/null || return 1
+	python3 - "$data" <<-'END'
+		import sys
+		sys.path.insert(0, "tests/record")
+		import records
+		found = records.read(sys.argv[1])
+		sizes = [len(data) for r in found for kind, _, data in r.parts if kind == records.STACK]
+		kinds = {kind for r in found for kind, _, _ in r.parts}
+		print(len(found), max(sizes), kinds)
+		sys.exit(not (len(found) > 100 and 400 <= max(sizes) <= 512 and
+		              not kinds & {records.GOROUTINE, records.SYSTEM}))
+	END
+}
+
+# The figures belong into the log, too, when all is well.
+check() # NAME CMD...
+{
+	tap_check "$@"
+	echo "$tap_out" | grep 'samples in user Go code\|with a record of\|with labels' | sed 's/^/# /'
+}
+
+binary=$(tests/fixtures/build.sh 1.22 spins nosym) || exit 1
+if ! "$gojitter" doctor | grep -q '^ok  stack sampler'; then
+	"$gojitter" doctor | sed 's/^/# /'
+	tap_skip "recordings" "the kernel or this user does not let BPF programs run: $("$gojitter" doctor | grep 'stack sampler')"
+	tap_done
+fi
+# With GJ_LONG every release and every way.
+for version in $([ -z "${GJ_LONG:-}" ] && echo 1.15 1.19 1.27 || tests/toolchains.sh --list); do
+	check "$version: from the start" from_start "$(tests/fixtures/build.sh $version spins nosym)"
+done
+check "1.22 cgo+strip: from the start" from_start "$(tests/fixtures/build.sh 1.22 spins cgo+strip)"
+check "attached" attached "$binary" -p PID
+check "the whole machine" attached "$binary" -a
+if [ -n "${GJ_LONG:-}" ]; then
+	check "1.26 pie+nosym: from the start" from_start "$(tests/fixtures/build.sh 1.26 spins pie+nosym)"
+	check "one processor" attached "$binary" -C 0
+	check "compressed" attached "$binary" -z -p PID
+	check "with a probe beside it" attached "$binary" --probe -p PID
+	check "a pid namespace from outside" contained "$binary" outside
+fi
+check "children" children "$binary"
+check "in a pid namespace" contained "$binary" inside
+for version in $([ -z "${GJ_LONG:-}" ] && echo 1.23 1.27 || echo 1.15 1.19 1.23 1.24 1.26 1.27); do
+	check "$version: pprof labels" labelled $version
+done
+tap_check "both: a slice of one stack" sliced
+for version in 6.1 6.12 7.3; do
+	if perf_bin=$(tests/perf/perf.sh $version 2>"$work/err"); then
+		tap_check "perf $version reads it as ever" untouched "$perf_bin"
+	else
+		tap_fail "perf $version" "$(cat "$work/err")"
+	fi
+done
+tap_check "SIGKILL to gojitter leaves nothing" killed gojitter
+tap_check "SIGKILL to perf leaves nothing" killed perf
+tap_check "a recording that fails does not begin the command" not_begun
+tap_check "without privileges" unprivileged --call-graph=fp 'going on with a probe'
+tap_check "without privileges: both" unprivileged --call-graph=both 'dwarf) instead'
+tap_check "a pipe" piped
+tap_done
