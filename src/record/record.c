@@ -3,7 +3,7 @@
  * One recording from start to end: targets, probes and their price, perf,
  * snapshots, and everything put back.
  */
-#include "record/sampler.h"
+#include "record/recording.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,140 +20,6 @@
 #define MIN_ROUND_NS 200000000ull    /* between snapshots where there is no probe */
 #define SAMPLED_ROUND_NS 1000000000ull /* the same where samples tell goroutines, snapshots their beginnings */
 #define ROUND_SHARE 100              /* and at least this many times what a round takes */
-
-struct recording {
-	struct gj_record_options own; /* what is done, after all */
-	const struct gj_record_options *options; /* the same */
-	struct gj_programs programs;
-	struct gj_watch *watch;
-	struct gj_perf_run run;
-	struct gj_stack_sampler *sampler; /* NULL: it is not used */
-	bool probed;  /* events are defined and will be recorded */
-	bool command_only; /* the command is what is recorded, not just the timer */
-};
-
-static void say(const struct recording *recording, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void say(const struct recording *recording, const char *fmt, ...)
-{
-	char line[GJ_DIAG_BYTES];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	recording->options->say(line);
-}
-
-/* Whether programs are looked at in order to be probed. */
-static bool may_probe(const struct recording *recording)
-{
-	return recording->options->probe == GJ_PROBE_ALWAYS ||
-	       (!recording->sampler && recording->options->probe == GJ_PROBE_AUTO);
-}
-
-static int look_at_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
-{
-	int err = 0;
-
-	if (recording->sampler)
-		err = gj_sampler_add_process(recording->sampler, pid, diag);
-	if (!recording->sampler || may_probe(recording))
-		err = gj_programs_add_process(&recording->programs, pid, diag);
-	return err;
-}
-
-static int look_at_file(struct recording *recording, const char *path, struct gj_diag *diag)
-{
-	int err = 0;
-
-	if (recording->sampler)
-		err = gj_sampler_add_file(recording->sampler, path, diag);
-	if (!recording->sampler || may_probe(recording))
-		err = gj_programs_add_file(&recording->programs, path, diag);
-	return err;
-}
-
-/* What a failure to look at one target means: a line, not the end. */
-static int add_process(void *data, uint32_t pid)
-{
-	struct recording *recording = data;
-	struct gj_diag diag = { 0 };
-
-	if (look_at_process(recording, pid, &diag) && diag.err && diag.err != -ENOENT &&
-	    diag.err != -EACCES)
-		recording->options->say(diag.text);
-	return 0;
-}
-
-static int add_named_process(struct recording *recording, uint32_t pid, struct gj_diag *diag)
-{
-	struct gj_diag why = { 0 };
-	int err = look_at_process(recording, pid, &why);
-
-	if (kill((pid_t)pid, 0) && errno == ESRCH)
-		return gj_diag_set(diag, -ESRCH, "there is no process %u", pid);
-	if (err && why.err)
-		recording->options->say(why.text);
-	else if (err)
-		say(recording, "process %u is no Go program; it is recorded as perf would", pid);
-	return 0;
-}
-
-/* The file execvp would run. */
-static bool find_program(const char *name, char path_out[4096])
-{
-	const char *at = getenv("PATH");
-
-	if (strchr(name, '/')) {
-		snprintf(path_out, 4096, "%s", name);
-		return !access(path_out, X_OK);
-	}
-	for (at = at ? at : "/usr/bin:/bin"; *at; at += strcspn(at, ":") + (at[strcspn(at, ":")] == ':')) {
-		struct stat st;
-
-		snprintf(path_out, 4096, "%.*s/%s", (int)strcspn(at, ":"), at, name);
-		if (!access(path_out, X_OK) && !stat(path_out, &st) && S_ISREG(st.st_mode))
-			return true;
-	}
-	return false;
-}
-
-static int add_command(struct recording *recording, struct gj_diag *diag)
-{
-	const char *name = recording->options->command[0];
-	struct gj_diag why = { 0 };
-	char path[4096];
-
-	if (!find_program(name, path))
-		return gj_diag_set(diag, -ENOENT, "%s: there is no such program", name);
-	if (!look_at_file(recording, path, &why))
-		return 0;
-	if (why.err)
-		recording->options->say(why.text);
-	else
-		say(recording, "%s is no Go program; of Go programs it starts, %s", name,
-		    recording->sampler ?
-			    "goroutines are known from a moment after their start" :
-			    "goroutines are known only as far as snapshots show (start them first and use -p or -a to have all)");
-	return 0;
-}
-
-static int find_targets(struct recording *recording, struct gj_diag *diag)
-{
-	const struct gj_record_options *options = recording->options;
-
-	if (recording->command_only)
-		return add_command(recording, diag);
-	for (unsigned int i = 0; i < options->pid_cnt; i++) {
-		int err = add_named_process(recording, options->pids[i], diag);
-
-		if (err)
-			return err;
-	}
-	return options->system_wide ? gj_each_process(add_process, recording) : 0;
-}
 
 /* Hits a second of all events together; false when they cannot be counted. */
 static bool count_rate(const struct recording *recording, double *rate_out)
@@ -181,7 +47,7 @@ static void say_probes(const struct recording *recording)
 
 		if (!program->is_planned)
 			continue;
-		say(recording, "probe on runtime.execute+%llu (%s%s) of %s (%s)",
+		gj_recording_say(recording, "probe on runtime.execute+%llu (%s%s) of %s (%s)",
 		    (unsigned long long)(program->plan.va - program->plan.entry_va),
 		    program->plan.insn, program->plan.is_emulated ? "" : ", single-stepped",
 		    program->label, gj_gotab_info(program->gotab)->go_version);
@@ -211,16 +77,16 @@ static void weigh_probes(struct recording *recording)
 		cost_ns *= 2;
 	say_probes(recording);
 	if (cost_ns)
-		say(recording, "each goroutine switch takes about %.1f us longer and writes 100 bytes",
+		gj_recording_say(recording, "each goroutine switch takes about %.1f us longer and writes 100 bytes",
 		    (double)cost_ns / 1000);
 	if (recording->command_only || !count_rate(recording, &rate))
 		return;
 	percent = rate * (double)cost_ns / 1e7;
-	say(recording, "%.0f goroutine switches a second now: the probe takes %.1f %% of one processor and writes %.1f MB a second",
+	gj_recording_say(recording, "%.0f goroutine switches a second now: the probe takes %.1f %% of one processor and writes %.1f MB a second",
 	    rate, percent, rate * 100 / 1e6);
 	if (percent <= recording->options->max_cost_percent)
 		return;
-	say(recording,
+	gj_recording_say(recording,
 	    "that is above --max-cost=%u: going on without the probe; goroutines are known as far as snapshots show",
 	    recording->options->max_cost_percent);
 	drop_events(recording);
@@ -240,16 +106,16 @@ static void set_probes(struct recording *recording)
 	unsigned int removed, kept;
 	int err;
 
-	if (!may_probe(recording) || !is_any_planned(&recording->programs))
+	if (!gj_recording_may_probe(recording) || !is_any_planned(&recording->programs))
 		return;
 	/* A thread's switch on another processor would be missed, and its goroutine be taken for the last. */
 	if (recording->options->cpus) {
-		say(recording,
+		gj_recording_say(recording,
 		    "-C: no probe, since it must see all processors; goroutines are known as far as snapshots show");
 		return;
 	}
 	if (!gj_uprobes_clean(&removed, &kept, NULL) && removed)
-		say(recording, "removed %u probe%s that a killed recording had left", removed,
+		gj_recording_say(recording, "removed %u probe%s that a killed recording had left", removed,
 		    removed == 1 ? "" : "s");
 	err = gj_uprobes_allowed(&diag);
 	if (!err)
@@ -257,7 +123,7 @@ static void set_probes(struct recording *recording)
 	if (err) {
 		drop_events(recording);
 		recording->options->say(diag.text);
-		say(recording,
+		gj_recording_say(recording,
 		    "going on without the probe; goroutines are known as far as snapshots show");
 		return;
 	}
@@ -396,10 +262,10 @@ static int begin_sampler(struct recording *recording)
 	if (!err)
 		err = gj_sampler_attach_all(recording->sampler, recording->run.pid, &set_cnt);
 	if (err)
-		say(recording, "no stack sampler on %s perf's events: %s",
+		gj_recording_say(recording, "no stack sampler on %s perf's events: %s",
 		    set_cnt ? "some of" : "any of", strerror(-err));
 	else if (!set_cnt)
-		say(recording, "no stack sampler: none of perf's events takes it");
+		gj_recording_say(recording, "no stack sampler: none of perf's events takes it");
 	return 0;
 }
 
@@ -422,7 +288,7 @@ static void begin(struct recording *recording)
 	gj_perf_release(&recording->run);
 	if (recording->command_only)
 		return;
-	say(recording, "recording; %llu goroutines now", (unsigned long long)seen);
+	gj_recording_say(recording, "recording; %llu goroutines now", (unsigned long long)seen);
 }
 
 static int run_perf(struct recording *recording, int *exit_status_out, struct gj_diag *diag)
@@ -447,7 +313,7 @@ static int run_perf(struct recording *recording, int *exit_status_out, struct gj
 	if (*exit_status_out == 128 + SIGINT || *exit_status_out == 128 + SIGTERM)
 		*exit_status_out = 0;
 	else if (deferred && *exit_status_out >= 128)
-		say(recording, "perf ended with status %d; what it says of that stands above",
+		gj_recording_say(recording, "perf ended with status %d; what it says of that stands above",
 		    *exit_status_out);
 	gj_watch_snapshot(recording->watch, 0);
 	return 0;
@@ -479,8 +345,8 @@ static int show(const struct recording *recording)
 	struct gj_buf line = { 0 };
 
 	if (recording->sampler)
-		say(recording, "the stack sampler runs on perf's events; its records follow the samples");
-	if (may_probe(recording))
+		gj_recording_say(recording, "the stack sampler runs on perf's events; its records follow the samples");
+	if (gj_recording_may_probe(recording))
 		say_probes(recording);
 	gj_perf_show(recording->options, &recording->programs, &line);
 	gj_buf_chr(&line, '\0');
@@ -495,7 +361,7 @@ static int record(struct recording *recording, int *exit_status_out, struct gj_d
 	int err;
 
 	recording->sampler = gj_sampler_choose(&recording->own);
-	err = find_targets(recording, diag);
+	err = gj_recording_find_targets(recording, diag);
 	if (!err && !recording->options->dry_run)
 		err = gj_perf_allowed(recording->options, diag);
 	if (err)
