@@ -169,6 +169,12 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/inject/inject-full.sh \
 	tests/inject/hotspot.sh
+CHECK_SCRIPTS += \
+	tests/record/sampler.sh
+LONG_SCRIPTS += \
+	tests/record/sampler-long.sh
+BENCH_SCRIPTS += \
+	tests/bench/sampler.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
