@@ -177,7 +177,7 @@ blanks()
 # A mount namespace of its own, as containers have; its files are seen while it lives.
 contained()
 {
-	unshare -m sh -c 'mount -t tmpfs none /mnt && cp "$1" /mnt/service && exec /mnt/service 5' sh "$binary" >"$work/truth" &
+	unshare -m sh -c 'mount -t tmpfs none /mnt && cp "$1" /mnt/service && exec /mnt/service 8' sh "$binary" >"$work/truth" &
 	target=$!
 	started="$started $target"
 	sleep 0.5
