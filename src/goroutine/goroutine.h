@@ -219,4 +219,9 @@ struct gj_goid {
 void gj_goid_find(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 		  struct gj_goid *goid_out);
 
+/* One pprof label of a goroutine (Go src/runtime/pprof/label.go); a NUL byte ends either text. */
+struct gj_label {
+	const char *key, *value;
+};
+
 #endif

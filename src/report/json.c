@@ -76,6 +76,17 @@ void gj_json_location(const struct gj_report *report, const struct gj_location *
 	add_frames(report, location, usual_how(location), out);
 }
 
+static void add_labels(const struct gj_record *record, struct gj_buf *out)
+{
+	for (size_t i = 0; i < record->label_cnt; i++) {
+		gj_buf_str(out, i ? "," : ",\"labels\":{");
+		gj_buf_json(out, record->labels[i].key);
+		add_string(":", record->labels[i].value, out);
+	}
+	if (record->label_cnt)
+		gj_buf_chr(out, '}');
+}
+
 void gj_report_json(const struct gj_report *report, const struct gj_record *record,
 		    struct gj_buf *out)
 {
@@ -90,6 +101,7 @@ void gj_report_json(const struct gj_report *report, const struct gj_record *reco
 	add_number(",\"period\":", sample->has_period, sample->period, out);
 	add_number(",\"goid\":", record->goid.state == GJ_GOID_KNOWN, record->goid.goid, out);
 	add_string(",\"goid_source\":", goid_source(&record->goid), out);
+	add_labels(record, out);
 	gj_buf_str(out, ",\"frames\":[");
 	for (size_t i = 0; i < record->location_cnt; i++) {
 		const struct gj_location *location = record->locations[i];

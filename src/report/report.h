@@ -85,6 +85,8 @@ struct gj_record {
 	size_t location_cnt;
 	const struct gj_location *leaf; /* of the sample's own address */
 	struct gj_goid goid;
+	const struct gj_label *labels; /* pprof's, sorted by key; of the goroutine of goid */
+	size_t label_cnt;              /* 0: none, or not known */
 	bool complete; /* the user part ends at a goroutine's or thread's root */
 };
 

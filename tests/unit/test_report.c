@@ -189,6 +189,14 @@ static void json(void **state)
 	expect(&out, "{\"comm\":\"a\\\"\\\\\\u000a\",\"pid\":0,\"tid\":0,\"cpu\":null,\"time_ns\":null,"
 		     "\"event\":null,\"period\":null,\"goid\":null,\"goid_source\":\"off\","
 		     "\"frames\":[],\"complete\":false}\n");
+	record.labels = (struct gj_label[]){ { "path", "/a\"b" }, { "user", "" } };
+	record.label_cnt = 2;
+	record.sample = &(struct gj_sample){ .cpu = -1 };
+	gj_report_json(&report, &record, &out);
+	expect(&out, "{\"comm\":\"\",\"pid\":0,\"tid\":0,\"cpu\":null,\"time_ns\":null,"
+		     "\"event\":null,\"period\":null,\"goid\":null,\"goid_source\":\"off\","
+		     "\"labels\":{\"path\":\"/a\\\"b\",\"user\":\"\"},"
+		     "\"frames\":[],\"complete\":false}\n");
 }
 
 static void folded(void **state)
