@@ -175,6 +175,9 @@ LONG_SCRIPTS += \
 	tests/record/sampler-long.sh
 BENCH_SCRIPTS += \
 	tests/bench/sampler.sh
+# The two-stack sampler's records.
+UNIT_TESTS += stack_records
+FUZZ_TARGETS += stack_records
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

@@ -82,6 +82,9 @@
 /* Bytes of one Go frame: a goroutine's stack ends at 1 GB (runtime.maxstacksize). */
 #define GJ_MAX_FRAME_BYTES (1u << 30)
 
+/* Records of one thread within a millisecond that are compared with a sample of it. perf samples at 50 kHz at most. */
+#define GJ_MAX_STACK_TRIES 256
+
 /* States that call frame instructions remember at a time. Compilers nest one or two. */
 #define GJ_MAX_CFI_STATES 16
 

@@ -5,23 +5,7 @@
 #include <string.h>
 
 #include "goroutine/history.h"
-
-#define FOOTER_BYTES 16
-
-static int find_body(struct gj_window file, struct gj_window *body_out, struct gj_diag *diag)
-{
-	uint64_t body_bytes;
-
-	if (file.size_bytes < FOOTER_BYTES ||
-	    memcmp(file.base + file.size_bytes - 8, GJ_TRAIL_MAGIC, 8))
-		return -ENOENT;
-	gj_window_u64(file, file.size_bytes - FOOTER_BYTES, &body_bytes);
-	if (body_bytes > file.size_bytes - FOOTER_BYTES)
-		return gj_diag_set(diag, -EBADMSG,
-				   "the goroutine snapshots behind the recording are cut short; going on without them");
-	*body_out = gj_window_slice(file, file.size_bytes - FOOTER_BYTES - body_bytes, body_bytes);
-	return 0;
-}
+#include "sample/sample.h"
 
 /* One snapshot at the cursor; its entries stay where they are, in the copy. */
 static bool take_snapshot(struct gj_cursor *cur, struct gj_snapshot *snapshot_out,
@@ -156,8 +140,11 @@ int gj_ghistory_load_trailer(struct gj_ghistory *history, struct gj_window file,
 			     struct gj_diag *diag)
 {
 	struct gj_window body = { NULL, 0 };
-	int err = find_body(file, &body, diag);
+	int err = gj_perf_file_trailer(file, GJ_TRAIL_MAGIC, &body);
 
+	if (err == -EBADMSG)
+		return gj_diag_set(diag, err,
+				   "the goroutine snapshots behind the recording are cut short; going on without them");
 	if (err)
 		return err;
 	history->trail = malloc(body.size_bytes ? body.size_bytes : 1);

@@ -130,37 +130,56 @@ int gj_perf_sample_layout(const struct gj_perf_attr *attr, struct gj_window body
 			  struct gj_perf_layout *layout_out);
 
 /*
- * The records of the two-stack sampler behind a perf.data file (layout:
- * bpf/gj_abi.h; docs/recording.md). In the file, from its end backwards, any
- * number of trailers: each a body, then u64 body size and eight bytes of magic.
+ * gj_perf_file_trailer - what was put behind a perf.data file
+ * @magic: eight bytes: "GJ", five capitals, a digit
+ *
+ * In the file, from its end backwards, stand any number of trailers: each a body,
+ * then u64 body size and the magic. Returns 0; -ENOENT when there is none of that
+ * magic; -EBADMSG when it is cut.
+ */
+int gj_perf_file_trailer(struct gj_window file, const char *magic, struct gj_window *body_out);
+
+/*
+ * The records of the two-stack sampler behind a perf.data file, as the trailer
+ * "GJSTACK1" (layout of its body: bpf/gj_abi.h, struct gj_stack_record, one after
+ * the other; docs/stacks.md).
  */
 #define GJ_STACKS_MAGIC "GJSTACK1"
 
 struct gj_stack_records;
 
-/* What one sample of perf.data has behind it. Valid until the next call with the same records. */
+/* What one sample of perf.data has behind it. Valid until the next gj_stack_records_find. */
 struct gj_stack_sample {
-	const struct gj_stack_record *record; /* aligned copy or the file's own bytes */
-	const struct gj_stack_part *parts;    /* record->part_cnt */
-	const uint8_t *const *bytes;          /* of each part */
-	struct gj_regs regs; /* record's registers by PERF_REG_X86_* */
+	struct gj_stack_record record;
+	const struct gj_stack_part *parts; /* record.part_cnt */
+	const uint8_t *const *bytes;       /* of each part */
+	struct gj_regs regs; /* the record's, by the numbers of PERF_REG_X86_* */
 };
 
 /*
  * gj_stack_records_new - make the records of @file findable
  * @file: the whole file; borrowed until gj_stack_records_free
+ * @passed: called now and then with bytes that are not likely to be looked at
+ *          again soon; NULL allowed
  *
- * Returns 0; -ENOENT when there are none; -EBADMSG with @diag when they are cut
- * or damaged, with @records_out still set to what stands before the damage;
- * -ENOMEM.
+ * Takes 24 bytes of memory for each record, in whatever order they are. Returns
+ * 0; -ENOENT when there are none; -EBADMSG with @diag when they are cut or
+ * damaged, with @records_out still set to those before the damage; -ENOMEM.
  */
-int gj_stack_records_new(struct gj_window file, struct gj_stack_records **records_out,
-			 struct gj_diag *diag);
+int gj_stack_records_new(struct gj_window file,
+			 void (*passed)(void *data, struct gj_window bytes), void *data,
+			 struct gj_stack_records **records_out, struct gj_diag *diag);
 void gj_stack_records_free(struct gj_stack_records *records); /* NULL allowed */
+size_t gj_stack_records_cnt(const struct gj_stack_records *records);
+
+/* A sample's time and its record's lie closer together than this: both are taken in one interrupt. */
+#define GJ_STACK_NEAR_NS 1000000u
+
 /*
- * The record made in the same interrupt as @sample: same thread, the time next
- * to it, and the same user registers as far as the sample has them. False when
- * there is none: it was lost, or the sample is of another event.
+ * The record made in the same interrupt as @sample: of the same thread, of the
+ * same user registers as far as the sample has them, the nearest in time. Each
+ * is found once. False when there is none: it was lost, or the sample is of
+ * another event, or has no time, IP or SP to tell by.
  */
 bool gj_stack_records_find(struct gj_stack_records *records, const struct gj_sample *sample,
 			   struct gj_stack_sample *found_out);
