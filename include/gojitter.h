@@ -96,8 +96,8 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
  *
  * Takes from it what `gojitter record` left behind the samples, where records were
  * lost, and the names of all events (for perf's column width). @bytes must be a
- * mapping of the file, whose pages are dropped as they are passed; they are not
- * kept.
+ * mapping of the file, whose pages are dropped as they are passed; borrowed until
+ * gj_session_end.
  */
 void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size_t size_bytes);
 

@@ -23,6 +23,7 @@ struct run {
 	void *ctx; /* perf's, of the call under way */
 	struct gj_mapping mapping; /* of that call's sample */
 	char **options;
+	struct gj_plugin_file recording; /* all zero: none */
 };
 
 static int resolve(void *data, uint64_t ip, struct gj_mapping *mapping_out)
@@ -60,6 +61,8 @@ static void free_run(struct run *run)
 {
 	gj_plugin_capture_deinit(&run->capture);
 	gj_plugin_options_free(run->options);
+	if (run->recording.bytes)
+		munmap(run->recording.bytes, run->recording.size_bytes);
 	free(run);
 }
 
@@ -81,11 +84,10 @@ int start(void **data, void *ctx)
 	gj_plugin_style(&host);
 	gj_plugin_map_recording(&file);
 	host.recorded_s = file.changed_s;
+	run->recording = file;
 	run->session = arg_cnt < 0 ? NULL : gj_session_new(&host, run->options, arg_cnt);
 	if (run->session && file.bytes)
 		gj_session_recording(run->session, file.bytes, file.size_bytes);
-	if (file.bytes)
-		munmap(file.bytes, file.size_bytes);
 	if (!run->session) {
 		free_run(run);
 		return 1;

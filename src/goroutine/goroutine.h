@@ -199,6 +199,15 @@ struct gj_gevidence {
 	bool has_mcall;        /* runtime.mcall, or a scheduler function that only runs below it */
 	bool has_systemstack;
 	bool has_coroutines;   /* the binary links runtime.coroswitch_m */
+	/*
+	 * What a BPF program read in the sample's own interrupt: the g of the thread's
+	 * TLS slot, or m.curg where that is g0 or gsignal. The stack has to agree.
+	 */
+	bool has_goid;
+	uint64_t goid;         /* 0: the thread had no goroutine */
+	uint64_t cur;          /* its g */
+	uint64_t start_pc;     /* 0: not recorded */
+	const char *root;      /* of the walked stack (gj_stack.root); NULL: it is cut */
 };
 
 enum gj_goid_state {

@@ -4,8 +4,12 @@
  *
  * Signs: the thread's last recorded switch; the g in the sample's register;
  * the stack pointer inside that goroutine's stack; the call chain's root; the
- * same g bearing the same goid in a snapshot before and one after.
+ * same g bearing the same goid in a snapshot before and one after. Or the
+ * runtime's own word, read in the interrupt that took the sample; then the stack
+ * is the second sign.
  */
+#include <string.h>
+
 #include "goroutine/history.h"
 
 static struct gj_goid known(uint64_t goid, uint64_t start_pc, const char *source)
@@ -136,11 +140,58 @@ static struct gj_goid without_register(const struct gj_ghistory *history,
 						       "registers were not recorded");
 }
 
+/* Where goroutine @goid of @g began, as some snapshot around the sample has it; 0: none has. */
+static uint64_t find_start(const struct gj_ghistory *history, const struct gj_gevidence *evidence)
+{
+	size_t after = find_after(history, evidence->pid, evidence->time_ns);
+
+	for (size_t i = 0; i < 3; i++) {
+		const struct gj_snapshot *snapshot = snapshot_of(history, after - i, evidence->pid);
+		const struct gj_trail_g *g =
+			snapshot ? gj_snapshot_find(snapshot, evidence->cur) : NULL;
+
+		if (g && g->goid == evidence->goid)
+			return g->start_pc;
+	}
+	return 0;
+}
+
+static bool is_root(const struct gj_gevidence *evidence, const char *root)
+{
+	return evidence->root && !strcmp(evidence->root, root);
+}
+
+/* The runtime's own word, held against the stack. */
+static struct gj_goid from_record(const struct gj_ghistory *history,
+				  const struct gj_gevidence *evidence)
+{
+	bool on_goroutine = is_root(evidence, "goexit");
+	bool on_thread = is_root(evidence, "mstart") || is_root(evidence, "rt0_go");
+
+	/*
+	 * Between two goroutines m.curg is the one before or the next. Only a stack
+	 * that leads over mcall to a goroutine's root is still about that one.
+	 */
+	if (evidence->has_mcall && !on_goroutine)
+		return none(GJ_GOID_SCHED, "in the scheduler");
+	if (evidence->goid ? on_thread : on_goroutine)
+		return none(GJ_GOID_UNKNOWN, "stack and runtime disagree");
+	if (!evidence->goid)
+		return none(GJ_GOID_G0, "on the system stack");
+	return known(evidence->goid,
+		     evidence->start_pc ? evidence->start_pc : find_start(history, evidence),
+		     "bpf");
+}
+
 void gj_goid_find(struct gj_ghistory *history, const struct gj_gevidence *evidence,
 		  struct gj_goid *goid_out)
 {
 	const struct gj_gswitch *last = last_switch(history, evidence);
 
+	if (evidence->has_goid) {
+		*goid_out = from_record(history, evidence);
+		return;
+	}
 	/*
 	 * First of all: up to Go 1.24 mcall leaves the frame pointer alone, so a
 	 * chain out of the scheduler leads on into a goroutine that is parked.

@@ -27,7 +27,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 	chain->is_all_core &= location->is_core;
 }
 
-static struct gj_mapping resolve(const struct gj_chain *chain, uint64_t ip)
+struct gj_mapping gj_chain_resolve(const struct gj_chain *chain, uint64_t ip)
 {
 	struct gj_mapping mapping = { 0 };
 
@@ -46,7 +46,7 @@ static const struct gj_location *find_kernel(struct gj_chain *chain, uint64_t ip
 
 	if (location)
 		return location;
-	mapping = resolve(chain, ip);
+	mapping = gj_chain_resolve(chain, ip);
 	/* Only the kernel proper stays where it is; BPF programs and modules come and go. */
 	if (mapping.dso && strcmp(mapping.dso, "[kernel.kallsyms]")) {
 		dso = gj_dsos_find(chain->dsos, &mapping, chain->sample->pid);
@@ -81,7 +81,7 @@ static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, 
 		if (location)
 			return location;
 	}
-	mapping = resolve(chain, ip);
+	mapping = gj_chain_resolve(chain, ip);
 	if (mapping.dso) {
 		dso = gj_dsos_find(chain->dsos, &mapping, chain->sample->pid);
 		if (!dso)
@@ -114,38 +114,6 @@ bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *v
 	return true;
 }
 
-/* The stack dump of the sample at hand, which begins at SP. */
-static int read_dump(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
-{
-	const struct gj_chain *chain = data;
-	struct gj_window dump = { chain->sample->stack, chain->sample->stack_bytes };
-	uint64_t sp;
-
-	gj_sample_reg(chain->sample, chain->regs.sp, &sp);
-	return va >= sp && gj_window_read(dump, va - sp, bytes_out, size_bytes) ? 0 : -EFAULT;
-}
-
-static int find_image(void *data, uint64_t va, struct gj_stitch_image *image_out)
-{
-	struct gj_chain *chain = data;
-	struct gj_mapping mapping = resolve(chain, va);
-	const struct gj_dso *dso = mapping.dso ? gj_dsos_find(chain->dsos, &mapping, chain->sample->pid) : NULL;
-	uint64_t link_va;
-
-	if (!dso || !dso->image || gj_image_off_to_va(dso->image, mapping.file_off, &link_va))
-		return -ENOENT;
-	*image_out = (struct gj_stitch_image){
-		.image = dso->image,
-		.gotab = dso->gotab,
-		.bias = va - link_va,
-	};
-	if (mapping.file_off >= dso->text_off && mapping.file_off < dso->text_end_off) {
-		image_out->start_va = va - (mapping.file_off - dso->text_off);
-		image_out->end_va = va + (dso->text_end_off - mapping.file_off);
-	}
-	return 0;
-}
-
 static enum gj_how how_of(const struct gj_stack_frame *frame)
 {
 	static const enum gj_how hows[GJ_FRAME_HOW_CNT] = {
@@ -157,57 +125,46 @@ static enum gj_how how_of(const struct gj_stack_frame *frame)
 	return hows[frame->how];
 }
 
-/* A dwarf-mode sample has the user part as a stack dump. */
-static void walk_dump(struct gj_chain *chain, const struct gj_sample *sample)
+/* The walked frames, or, where there was nothing to walk, the chain by frame pointers. */
+static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample)
 {
-	struct gj_stitch_view view = {
-		.data = chain,
-		.read = read_dump,
-		.find_image = find_image,
-		.arch = chain->regs.arch,
-	};
-	const struct gj_stitch_input input = { .regs = sample->regs };
-	struct gj_stack stack = { .frames = chain->walked, .max = chain->max - chain->cnt };
-
+	const struct gj_stack *stack = &chain->stack;
 	uint64_t ip;
 
-	gj_sample_reg(sample, chain->regs.g, &view.g);
-	gj_sample_reg(sample, chain->regs.sp, &view.stack_lo);
-	chain->first_user = chain->cnt;
-	if (gj_stitch(chain->stitcher, &view, &input, &stack)) {
+	if (gj_chain_walk(chain)) {
 		chain->is_cut = true;
 		return;
 	}
-	for (size_t i = 0; i < stack.cnt; i++)
-		add(chain, find_user(chain, stack.frames[i].va, stack.frames[i].is_return),
-		    how_of(&stack.frames[i]));
+	for (size_t i = 0; chain->is_walked && i < stack->cnt; i++)
+		add(chain, find_user(chain, stack->frames[i].va, stack->frames[i].is_return),
+		    how_of(&stack->frames[i]));
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
-	if (!stack.cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
+	if (chain->is_walked && !stack->cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
 		add(chain, find_user(chain, ip, false), GJ_HOW_IP);
+	for (size_t i = 0; !chain->is_walked && i < chain->user_cnt && chain->cnt < chain->max; i++)
+		add_user(chain, chain->user[i]);
 }
 
-static void walk_chain(struct gj_chain *chain, const struct gj_sample *sample)
+/* The kernel's part to locations, the user's to chain->user: a walk may know it better. */
+static void read_chain(struct gj_chain *chain, const struct gj_sample *sample)
 {
 	bool in_kernel = sample->is_kernel, is_cookie = false;
 
-	for (uint64_t i = 0; i < sample->chain_cnt && chain->cnt < chain->max; i++) {
+	for (uint64_t i = 0; i < sample->chain_cnt && chain->cnt + chain->user_cnt < chain->max; i++) {
 		uint64_t ip = sample->chain[i];
 
 		if (ip >= (uint64_t)PERF_CONTEXT_MAX) {
 			in_kernel = ip == (uint64_t)PERF_CONTEXT_KERNEL;
 			is_cookie = ip == CONTEXT_USER_DEFERRED;
-			chain->first_user = chain->cnt;
 		} else if (is_cookie) {
 			is_cookie = false;
 		} else if (in_kernel) {
 			add(chain, find_kernel(chain, ip), GJ_HOW_KERNEL);
-			chain->first_user = chain->cnt;
 		} else {
-			add_user(chain, ip);
+			chain->user[chain->user_cnt++] = ip;
 		}
 	}
-	if (chain->cnt == chain->first_user && sample->stack)
-		walk_dump(chain, sample);
+	chain->first_user = chain->cnt;
 }
 
 int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
@@ -219,9 +176,14 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->is_all_core = true;
 	chain->is_cut = false;
 	chain->text = NULL;
+	chain->user_cnt = 0;
+	chain->is_walked = false;
+	chain->has_record = false;
 	gj_locations_trim(chain->locations);
-	if (sample->chain)
-		walk_chain(chain, sample);
+	if (sample->chain) {
+		read_chain(chain, sample);
+		add_user_part(chain, sample);
+	}
 	chain->leaf = chain->cnt && chain->found[0]->ip == sample->ip ? chain->found[0] :
 		      sample->is_kernel ? find_kernel(chain, sample->ip) :
 					  find_user(chain, sample->ip, false);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 
 #include "session/session.h"
@@ -55,6 +56,7 @@ static void free_dso(void *data)
 
 	gj_gotab_close(dso->gotab);
 	gj_image_close(dso->image);
+	free(dso->offsets);
 	free(dso->path);
 	free(dso);
 }
@@ -280,11 +282,45 @@ static void open_tables(struct gj_dsos *dsos, struct gj_dso *dso)
 		doubt(dsos, dso);
 		return;
 	}
+	/* Not Go's: the host names its frames. Walks want its call frame information. */
 	if (err != -ENOENT)
 		dsos->host.warn(dsos->host.data, diag.text);
-	/* Not Go's: the host names its frames. */
-	gj_image_close(dso->image);
-	dso->image = NULL;
+}
+
+const struct gj_goffsets *gj_dsos_offsets(struct gj_dsos *dsos, struct gj_dso *dso)
+{
+	struct gj_diag diag = { 0 };
+
+	if (dso->is_offsets_tried)
+		return dso->offsets;
+	dso->is_offsets_tried = true;
+	dso->offsets = malloc(sizeof(*dso->offsets));
+	if (!dso->offsets || !gj_goffsets_find(dso->image, dso->gotab, dso->offsets, &diag))
+		return dso->offsets;
+	free(dso->offsets);
+	dso->offsets = NULL;
+	dsos->host.warn(dsos->host.data, diag.text);
+	return NULL;
+}
+
+/* Our own vdso, where it is the recorded one: no file has it. */
+static struct gj_image *open_vdso(const struct gj_dso *dso)
+{
+	struct gj_window bytes = { (const uint8_t *)getauxval(AT_SYSINFO_EHDR), 0 };
+	struct gj_image *image = NULL;
+	Elf64_Ehdr head;
+
+	if (!bytes.base || !dso->build_id_bytes)
+		return NULL;
+	/* The kernel made it: the table of sections is the last thing in it. */
+	memcpy(&head, bytes.base, sizeof(head));
+	bytes.size_bytes = head.e_shoff + (size_t)head.e_shnum * head.e_shentsize;
+	if (gj_image_open_bytes(bytes, dso->path, &image, NULL))
+		return NULL;
+	if (gj_image_build_id(image).size_bytes && is_recorded_file(image, dso))
+		return image;
+	gj_image_close(image);
+	return NULL;
 }
 
 /* Only paths are files, not [vdso], //anon and the like; and these are not kept anywhere. */
@@ -311,8 +347,11 @@ static struct gj_dso *add_dso(struct gj_dsos *dsos, const struct gj_dso *key, ui
 		free_dso(dso);
 		return NULL;
 	}
+	dso->is_vdso = !strcmp(dso->path, "[vdso]");
 	if (is_file(dso->path))
 		dso->image = open_file(dsos, dso, pid);
+	else if (dso->is_vdso)
+		dso->image = open_vdso(dso);
 	if (dso->image) {
 		find_text(dso);
 		open_tables(dsos, dso);

@@ -132,6 +132,7 @@ void gj_session_end(struct gj_session *session)
 	gj_locations_free(session->locations);
 	/* Before the images that it learnt from. */
 	gj_stitcher_free(session->chain.stitcher);
+	gj_stack_records_free(session->chain.records);
 	gj_dsos_free(session->dsos);
 	gj_buf_deinit(&session->out);
 	free(session);
@@ -180,6 +181,18 @@ static void note_gaps(struct gj_session *session, struct gj_window file)
 	session->host.warn(session->host.data, line.text);
 }
 
+/* What the two-stack sampler left, where it ran. */
+static void load_records(struct gj_session *session, struct gj_window file)
+{
+	struct gj_diag diag = { 0 };
+	int err = gj_stack_records_new(file, give_back, NULL, &session->chain.records, &diag);
+
+	if (err == -ENOMEM)
+		complain_memory(session);
+	else if (err && err != -ENOENT)
+		session->host.warn(session->host.data, diag.text);
+}
+
 void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size_t size_bytes)
 {
 	struct gj_window file = { bytes, size_bytes };
@@ -188,6 +201,7 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 
 	if (err && err != -ENOENT)
 		session->host.warn(session->host.data, diag.text);
+	load_records(session, file);
 	session->chain.regs = regs_of(gj_perf_file_machine(file));
 	session->plain.event_width = gj_perf_file_event_width(file);
 	session->options.report.event_width = session->plain.event_width;
@@ -209,6 +223,23 @@ bool gj_session_early(struct gj_session *session, const struct gj_sample *sample
 	return !session->options.show_probe;
 }
 
+/* What a BPF program read of the goroutine in the sample's own interrupt. */
+static void gather_record(const struct gj_chain *chain, struct gj_gevidence *evidence)
+{
+	const struct gj_stack_record *record = &chain->recorded.record;
+	int32_t off = chain->go && chain->go->offsets ? chain->go->offsets->g_startpc : -1;
+
+	if (!chain->has_record || !(record->flags & GJ_STACK_G_READ))
+		return;
+	evidence->has_goid = true;
+	evidence->goid = record->goid;
+	evidence->root = chain->stack.is_complete ? chain->stack.root : NULL;
+	evidence->cur = record->g && record->curg ? record->curg : record->g;
+	if (off >= 0)
+		gj_stack_sample_read(&chain->recorded, evidence->cur + (uint64_t)off,
+				     &evidence->start_pc, sizeof(evidence->start_pc));
+}
+
 /* What the locations and registers show of the goroutine. */
 static void gather(const struct gj_chain *chain, const struct gj_sample *sample,
 		   struct gj_gevidence *evidence)
@@ -224,6 +255,7 @@ static void gather(const struct gj_chain *chain, const struct gj_sample *sample,
 	};
 	evidence->has_g = gj_sample_reg(sample, chain->regs.g, &evidence->g);
 	evidence->has_sp = gj_sample_reg(sample, chain->regs.sp, &evidence->sp);
+	gather_record(chain, evidence);
 	if (chain->cnt == chain->first_user)
 		return;
 	for (size_t i = chain->first_user; i < chain->cnt; i++)
@@ -244,7 +276,8 @@ static bool is_complete(const struct gj_chain *chain)
 
 	if (!cnt || chain->found[cnt - 1]->is_kernel)
 		return cnt > 0;
-	return chain->found[cnt - 1]->classes & (GJ_CLASS_GOEXIT | GJ_CLASS_ROOT);
+	return (chain->is_walked && chain->stack.is_complete) ||
+	       chain->found[cnt - 1]->classes & (GJ_CLASS_GOEXIT | GJ_CLASS_ROOT);
 }
 
 /* format=perf: whether the host has to write the record's first line. */

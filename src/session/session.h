@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "gojitter.h"
 #include "report/report.h"
+#include "sample/sample.h"
 #include "stitch/stitch.h"
 
 /* What a location tells of its goroutine; struct gj_location.classes. */
@@ -77,6 +78,9 @@ struct gj_dso {
 	size_t build_id_bytes;               /* 0: not known */
 	uint64_t text_off, text_end_off;     /* the executable segment in the file; empty: unknown */
 	bool has_coroutines;
+	bool is_vdso;
+	struct gj_goffsets *offsets; /* of its Go runtime, once asked for; owned; NULL: not known */
+	bool is_offsets_tried;
 	uint64_t root_id; /* what the path begins at; 0: this process' own root directory */
 	const char *problem; /* why there is no image, until it has been told; static text */
 };
@@ -89,6 +93,8 @@ void gj_dsos_free(struct gj_dsos *dsos);
 void gj_dsos_explain(struct gj_dsos *dsos, struct gj_dso *dso);
 /* Tells how many files were passed over in silence. */
 void gj_dsos_sum_up(const struct gj_dsos *dsos);
+/* Where the Go runtime in @dso keeps its fields, NULL where that is not known: told once, why. */
+const struct gj_goffsets *gj_dsos_offsets(struct gj_dsos *dsos, struct gj_dso *dso);
 /* @pid: a process that has it mapped. NULL only when memory is out. */
 struct gj_dso *gj_dsos_find(struct gj_dsos *dsos, const struct gj_mapping *mapping, uint32_t pid);
 
@@ -149,6 +155,13 @@ struct gj_reg_numbers {
 /* User register @reg of @sample; false, and 0, when it was not recorded. */
 bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out);
 
+/* Where a process' Go runtime was met last. */
+struct gj_runtime_place {
+	uint32_t pid;
+	uint64_t va;
+};
+#define GJ_RUNTIME_PLACES 64 /* power of two */
+
 /* The locations of one sample, until the next one. */
 struct gj_chain {
 	struct gj_host host;
@@ -168,9 +181,28 @@ struct gj_chain {
 	/* The file whose text the sample's addresses lie in, at address minus bias. */
 	const struct gj_dso *text;
 	uint64_t text_bias;
+	uint64_t user[GJ_MAX_CHAIN]; /* the recorded chain's user part */
+	size_t user_cnt;
+
+	/* The sampler's; NULL: none. */
+	struct gj_stack_records *records;
+	struct gj_stack_sample recorded; /* of the sample at hand */
+	bool has_record;
 	struct gj_stitcher *stitcher;
-	struct gj_stack_frame walked[GJ_MAX_CHAIN]; /* out of a stack dump */
+	struct gj_stack_frame walked[GJ_MAX_CHAIN];
+	struct gj_stack stack; /* the user part as walked, over those frames */
+	bool is_walked;        /* there was something to walk */
+	struct gj_dso *go;     /* the image with the Go runtime; NULL: none met */
+	struct gj_runtime_place runtimes[GJ_RUNTIME_PLACES];
 };
+
+/* An address of the given process; all 0 where nothing is mapped. */
+struct gj_mapping gj_chain_resolve(const struct gj_chain *chain, uint64_t ip);
+/*
+ * Walks the user part of the sample at hand, out of its record or its stack dump,
+ * with chain->user beside it; fills is_walked, stack and go. 0 or -ENOMEM.
+ */
+int gj_chain_walk(struct gj_chain *chain);
 
 /* Fills all below locations. 0, or -ENOMEM: then the host prints the sample. */
 int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recordwriter.h"
 #include "session/session.h"
 
 #define KERNEL ((uint64_t)-128)
@@ -169,6 +170,51 @@ static void stack_dump(void **state)
 	}
 }
 
+/* The chain is kept where a walk does not come as far, out of a dump or a record. */
+static void chain_beside_walk(void **state)
+{
+	static const uint64_t ips[] = { KERNEL, K(1), USER, 0x1001, 0x2002, 0x3003 };
+	static const uint64_t stack[] = { 9, 0x7018, 0x2002, 0, 0x3003 };
+	static const uint64_t values[] = { 0x7008, 0x7000, 0x1001 };
+	const struct gj_stack_record head = { .time_ns = 1000, .ip = 0x1001, .sp = 0x7000,
+					      .bp = 0x7008, .goid = 7 };
+	struct gj_chain *chain = &((struct setting *)*state)->chain;
+	struct gj_sample sample = {
+		.size = sizeof(sample), .ip = K(1), .is_kernel = true, .chain = ips,
+		.chain_cnt = 6, .regs = { 1 << 6 | 1 << 7 | 1 << 8, values },
+		.stack = (const uint8_t *)stack, .stack_bytes = sizeof(stack),
+		.time_ns = 2000, .has_time = true,
+	};
+	struct gj_buf file = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(gj_chain_find(chain, &sample), 0);
+		assert_int_equal(chain->has_record, i);
+		assert_true(chain->is_walked);
+		assert_false(chain->stack.is_complete);
+		assert_int_equal(chain->first_user, 1);
+		assert_int_equal(chain->cnt, 4);
+		for (size_t k = 1; k < chain->cnt; k++) {
+			assert_int_equal(chain->found[k]->ip, ips[k + 2]);
+			assert_int_equal(chain->hows[k], k == 1 ? GJ_HOW_IP : GJ_HOW_FP);
+		}
+		sample.stack = NULL;
+		if (i)
+			continue;
+		rw_part(&file, rw_record(&file, &head), GJ_PART_STACK, 0x7000, stack, 40);
+		rw_finish(&file, 0, GJ_STACKS_MAGIC);
+		assert_int_equal(gj_stack_records_new(rw_window(&file), NULL, NULL, &chain->records,
+						      NULL), 0);
+	}
+	/* It was the record of that sample; the next one has none. */
+	assert_int_equal(gj_chain_find(chain, &sample), 0);
+	assert_false(chain->has_record);
+	assert_false(chain->is_walked);
+	assert_int_equal(chain->cnt, 4);
+	gj_stack_records_free(chain->records);
+	gj_buf_deinit(&file);
+}
+
 static void at_most_max(void **state)
 {
 	struct gj_chain *chain = &((struct setting *)*state)->chain;
@@ -192,6 +238,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(chains, setup, teardown),
 		cmocka_unit_test_setup_teardown(kernel_is_asked_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(stack_dump, setup, teardown),
+		cmocka_unit_test_setup_teardown(chain_beside_walk, setup, teardown),
 		cmocka_unit_test_setup_teardown(at_most_max, setup, teardown),
 	};
 

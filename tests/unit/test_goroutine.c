@@ -240,6 +240,79 @@ static void verdicts(void **state)
 	}
 }
 
+/* What a BPF program read in the sample's interrupt, and the root of its stack. */
+static const struct {
+	const char *what;
+	uint64_t goid;
+	const char *root; /* NULL: cut */
+	unsigned int flags;
+	enum gj_goid_state state;
+	const char *text;
+} record_cases[] = {
+	{ "on its own stack", 7, "goexit", SWITCH, GJ_GOID_KNOWN, "bpf" },
+	{ "against the last switch", 8, "goexit", SWITCH, GJ_GOID_KNOWN, "bpf" },
+	{ "a stack that is cut", 7, NULL, 0, GJ_GOID_KNOWN, "bpf" },
+	{ "a C thread that calls Go", 7, "thread", 0, GJ_GOID_KNOWN, "bpf" },
+	{ "over mcall, on behalf of it", 7, "goexit", MCALL, GJ_GOID_KNOWN, "bpf" },
+	{ "the next one, not yet begun", 7, "mcall", MCALL, GJ_GOID_SCHED, "in the scheduler" },
+	{ "the first on a new thread", 7, "mstart", MCALL, GJ_GOID_SCHED, "in the scheduler" },
+	{ "in the scheduler, cut", 7, NULL, MCALL, GJ_GOID_SCHED, "in the scheduler" },
+	{ "in the scheduler, none", 0, "mcall", MCALL, GJ_GOID_SCHED, "in the scheduler" },
+	{ "a thread of the runtime's own", 0, "mstart", 0, GJ_GOID_G0, "on the system stack" },
+	{ "none, cut, whatever was switched to", 0, NULL, SWITCH, GJ_GOID_G0, "on the system stack" },
+	{ "a thread's root, and a goroutine", 7, "mstart", 0, GJ_GOID_UNKNOWN,
+	  "stack and runtime disagree" },
+	{ "the main thread's root, and a goroutine", 7, "rt0_go", 0, GJ_GOID_UNKNOWN,
+	  "stack and runtime disagree" },
+	{ "a goroutine's root, and none", 0, "goexit", 0, GJ_GOID_UNKNOWN,
+	  "stack and runtime disagree" },
+};
+
+static void records(void **state)
+{
+	struct gj_gevidence evidence = { .pid = PID, .tid = TID, .time_ns = 60, .cur = G1 };
+	struct gj_ghistory *history = gj_ghistory_new();
+	struct gj_goid goid;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(record_cases) / sizeof(record_cases[0]); i++) {
+		struct gj_ghistory *with = gj_ghistory_new();
+		const char *text;
+
+		evidence.has_goid = true;
+		evidence.goid = record_cases[i].goid;
+		evidence.root = record_cases[i].root;
+		evidence.has_mcall = record_cases[i].flags & MCALL;
+		if (record_cases[i].flags & SWITCH)
+			switch_to(with, 50, G1, 7);
+		gj_goid_find(with, &evidence, &goid);
+		text = goid.state == GJ_GOID_KNOWN ? goid.source : goid.reason;
+		if (goid.state != record_cases[i].state || strcmp(text, record_cases[i].text) ||
+		    goid.goid != (goid.state == GJ_GOID_KNOWN ? record_cases[i].goid : 0))
+			fail_msg("%s: state %d goid %llu '%s'", record_cases[i].what, goid.state,
+				 (unsigned long long)goid.goid, text);
+		gj_ghistory_free(with);
+	}
+	/* Where it began: its own word, else that of a snapshot that has it. */
+	evidence.root = "goexit";
+	evidence.goid = 7;
+	evidence.has_mcall = false;
+	load(history, 0);
+	gj_goid_find(history, &evidence, &goid);
+	assert_int_equal(goid.start_pc, 0x71);
+	evidence.cur = G3;
+	evidence.goid = 10;
+	gj_goid_find(history, &evidence, &goid);
+	assert_int_equal(goid.start_pc, 0xa1);
+	evidence.goid = 11;
+	gj_goid_find(history, &evidence, &goid);
+	assert_int_equal(goid.start_pc, 0);
+	evidence.start_pc = 0x1234;
+	gj_goid_find(history, &evidence, &goid);
+	assert_int_equal(goid.start_pc, 0x1234);
+	gj_ghistory_free(history);
+}
+
 /* Asks about goroutine @g on thread @tid at @time_ns, register and stack in order. */
 static struct gj_goid ask(struct gj_ghistory *history, uint32_t tid, uint64_t time_ns, uint64_t g)
 {
@@ -550,6 +623,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts),
+		cmocka_unit_test(records),
 		cmocka_unit_test(switches),
 		cmocka_unit_test(threads_of_snapshots),
 		cmocka_unit_test(unarmed_snapshot),
