@@ -176,8 +176,8 @@ LONG_SCRIPTS += \
 BENCH_SCRIPTS += \
 	tests/bench/sampler.sh
 # The two-stack sampler's records.
-UNIT_TESTS += stack_records
-FUZZ_TARGETS += stack_records
+UNIT_TESTS += stack_records labels
+FUZZ_TARGETS += stack_records labels
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

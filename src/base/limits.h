@@ -85,6 +85,14 @@
 /* Records of one thread within a millisecond that are compared with a sample of it. perf samples at 50 kHz at most. */
 #define GJ_MAX_STACK_TRIES 256
 
+/*
+ * pprof labels of one goroutine that are shown, bytes of one text, and buckets of
+ * the map that held them up to Go 1.23. Real ones have a handful.
+ */
+#define GJ_MAX_LABELS 32
+#define GJ_MAX_LABEL_BYTES 1024
+#define GJ_MAX_LABEL_BUCKETS 64
+
 /* States that call frame instructions remember at a time. Compilers nest one or two. */
 #define GJ_MAX_CFI_STATES 16
 

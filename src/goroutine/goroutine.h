@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "base/cursor.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "demangle/demangle.h"
 #include "elf/elf.h"
 
@@ -232,5 +233,27 @@ void gj_goid_find(struct gj_ghistory *history, const struct gj_gevidence *eviden
 struct gj_label {
 	const char *key, *value;
 };
+
+/* Labels of one goroutine; begins as all zero. */
+struct gj_labels {
+	struct gj_label list[GJ_MAX_LABELS]; /* sorted by key */
+	size_t cnt;
+	struct gj_buf text; /* their bytes */
+};
+
+/*
+ * gj_labels_read - the labels that g.labels points to
+ * @labels_va: that pointer
+ * @go_minor: N of Go 1.N
+ * @read: [va, va + size) of the target's memory: 0, or negative when it is not all there
+ * @labels_out: what stood in it is replaced
+ *
+ * A label whose key is not all there is left out; a value that is not ends in
+ * "...". Returns 0 or -ENOMEM.
+ */
+int gj_labels_read(uint64_t labels_va, int go_minor,
+		   int (*read)(void *data, uint64_t va, void *bytes_out, size_t size_bytes),
+		   void *data, struct gj_labels *labels_out);
+void gj_labels_deinit(struct gj_labels *labels);
 
 #endif

@@ -164,7 +164,7 @@ struct gj_stack_sample {
  *
  * Takes 24 bytes of memory for each record, in whatever order they are. Returns
  * 0; -ENOENT when there are none; -EBADMSG with @diag when they are cut or
- * damaged, with @records_out still set to those before the damage; -ENOMEM.
+ * damaged, with @records_out still set to those that are whole; -ENOMEM.
  */
 int gj_stack_records_new(struct gj_window file,
 			 void (*passed)(void *data, struct gj_window bytes), void *data,

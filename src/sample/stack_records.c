@@ -62,17 +62,14 @@ static bool holds_parts(struct gj_window bytes, const struct gj_stack_record *he
 	return !gj_cursor_failed(&cur) && sum == bytes.size_bytes;
 }
 
-/* The record at @off; empty when it is damaged. */
+/* The record at @off; empty when there is none to step over. */
 static struct gj_window record_at(struct gj_window body, uint64_t off,
 				  struct gj_stack_record *head_out)
 {
-	struct gj_window none = { NULL, 0 }, bytes;
-
 	if (!gj_window_read(body, off, head_out, sizeof(*head_out)) || head_out->bytes & 7 ||
-	    !gj_window_holds(body, off, head_out->bytes))
-		return none;
-	bytes = gj_window_slice(body, off, head_out->bytes);
-	return holds_parts(bytes, head_out) ? bytes : none;
+	    head_out->bytes < sizeof(*head_out) || !gj_window_holds(body, off, head_out->bytes))
+		return (struct gj_window){ NULL, 0 };
+	return gj_window_slice(body, off, head_out->bytes);
 }
 
 static bool add(struct gj_stack_records *records, const struct gj_stack_record *head, uint64_t off)
@@ -107,8 +104,10 @@ static void pass(struct gj_stack_records *records, uint64_t off, uint64_t least_
 	records->passed_off = off;
 }
 
+/* Steps over records whose parts are not what their size says. */
 static int read_all(struct gj_stack_records *records, struct gj_diag *diag)
 {
+	size_t broken_cnt = 0;
 	uint64_t off = 0;
 
 	while (off < records->body.size_bytes) {
@@ -119,12 +118,18 @@ static int read_all(struct gj_stack_records *records, struct gj_diag *diag)
 			return gj_diag_set(diag, -EBADMSG,
 					   "the stacks behind the recording are damaged after %zu of them; the samples without show what perf recorded",
 					   records->slot_cnt);
-		if (!add(records, &head, off))
+		if (!holds_parts(bytes, &head))
+			broken_cnt++;
+		else if (!add(records, &head, off))
 			return -ENOMEM;
 		off += bytes.size_bytes;
 		pass(records, off, PASS_BYTES);
 	}
-	return 0;
+	if (!broken_cnt)
+		return 0;
+	return gj_diag_set(diag, -EBADMSG,
+			   "%zu of the stacks behind the recording are damaged; their samples show what perf recorded",
+			   broken_cnt);
 }
 
 static int compare(const void *a, const void *b)

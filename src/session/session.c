@@ -30,6 +30,7 @@ struct gj_session {
 	char *folded_event;  /* the event whose stacks are counted; owned */
 	bool told_event;
 	struct gj_chain chain; /* of the sample at hand */
+	struct gj_labels labels;
 };
 
 static void flush(struct gj_session *session)
@@ -134,6 +135,7 @@ void gj_session_end(struct gj_session *session)
 	gj_stitcher_free(session->chain.stitcher);
 	gj_stack_records_free(session->chain.records);
 	gj_dsos_free(session->dsos);
+	gj_labels_deinit(&session->labels);
 	gj_buf_deinit(&session->out);
 	free(session);
 }
@@ -268,6 +270,27 @@ static void gather(const struct gj_chain *chain, const struct gj_sample *sample,
 	evidence->has_mcall = all & GJ_CLASS_SCHED;
 	evidence->has_systemstack = all & GJ_CLASS_SYSTEMSTACK;
 	evidence->has_coroutines = all & GJ_CLASS_COROUTINES;
+}
+
+static int read_record(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
+{
+	return gj_stack_sample_read(data, va, bytes_out, size_bytes);
+}
+
+/* pprof's labels, where a record has them and it is known whose they are. */
+static void find_labels(struct gj_session *session, struct gj_record *record)
+{
+	struct gj_chain *chain = &session->chain;
+
+	if (session->options.format == GJ_FORMAT_PERF || session->options.format == GJ_FORMAT_FOLDED ||
+	    record->goid.state != GJ_GOID_KNOWN || !chain->has_record || !chain->go)
+		return;
+	if (gj_labels_read(chain->recorded.record.labels,
+			   gj_gotab_info(chain->go->gotab)->go_minor, read_record,
+			   &chain->recorded, &session->labels))
+		complain_memory(session);
+	record->labels = session->labels.list;
+	record->label_cnt = session->labels.cnt;
 }
 
 static bool is_complete(const struct gj_chain *chain)
@@ -457,6 +480,7 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 	if (session->options.goid) {
 		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
+		find_labels(session, &record);
 	}
 	return put(session, &record);
 }

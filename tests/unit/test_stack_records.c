@@ -262,6 +262,28 @@ static void damaged(void **state)
 	gj_buf_deinit(&file);
 }
 
+/* A record whose parts contradict its size is stepped over, those behind it are not lost. */
+static void broken(void **state)
+{
+	struct gj_stack_record one = head_at(TID, AT, 1), other = head_at(TID, AT + 1000, 2);
+	struct gj_stack_records *records = NULL;
+	struct gj_diag diag = { 0 };
+	struct gj_buf file = { 0 };
+
+	(void)state;
+	rw_part(&file, rw_record(&file, &one), GJ_PART_STACK, 0x7000, "12345678", 8);
+	file.data[sizeof(one) + 8] = 9; /* bytes of the part */
+	rw_record(&file, &other);
+	rw_finish(&file, 0, GJ_STACKS_MAGIC);
+	assert_int_equal(gj_stack_records_new(rw_window(&file), NULL, NULL, &records, &diag),
+			 -EBADMSG);
+	assert_non_null(strstr(diag.text, "1 of the stacks"));
+	assert_int_equal(find(records, TID, AT, 1), 0);
+	assert_int_equal(find(records, TID, AT + 1000, 2), 2);
+	gj_stack_records_free(records);
+	gj_buf_deinit(&file);
+}
+
 static void cut(void **state)
 {
 	struct gj_stack_record head = head_at(TID, AT, 1);
@@ -337,6 +359,7 @@ int main(void)
 		cmocka_unit_test(memory),
 		cmocka_unit_test(trailers),
 		cmocka_unit_test(damaged),
+		cmocka_unit_test(broken),
 		cmocka_unit_test(cut),
 		cmocka_unit_test(passing),
 	};
