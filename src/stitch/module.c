@@ -109,6 +109,8 @@ static void read_place(struct gj_module *module, uint64_t va, struct gj_place *p
 	place->is_entry = va == func.entry_va;
 	place->is_top = func.flag & GJ_GOFUNC_TOPFRAME;
 	place->is_asm = func.flag & GJ_GOFUNC_ASM;
+	/* In C another function may begin there. */
+	place->is_sigreturn |= !place->is_entry && gj_is_in_sigreturn(module->image, va);
 	place->has_delta = !gj_gotab_sp_delta(module->gotab, &func, va, &place->delta);
 	for (size_t i = 0; i < module->seam_cnt; i++)
 		if (module->seams[i].entry_va == func.entry_va)

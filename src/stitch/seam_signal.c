@@ -19,7 +19,11 @@
 static const uint8_t restorer_amd64[] = { 0x48, 0xc7, 0xc0, 15, 0, 0, 0, 0x0f, 0x05 };
 static const uint8_t restorer_arm64[] = { 0x68, 0x11, 0x80, 0xd2, 0x01, 0x00, 0x00, 0xd4 };
 
-bool gj_is_sigreturn(const struct gj_image *image, uint64_t va)
+/* Bytes of its first instruction, and of both. */
+#define AMD64_SYSCALL_OFF 7
+#define ARM64_SYSCALL_OFF 4
+
+static bool is_restorer(const struct gj_image *image, uint64_t va)
 {
 	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
 	const uint8_t *want = is_arm64 ? restorer_arm64 : restorer_amd64;
@@ -27,6 +31,21 @@ bool gj_is_sigreturn(const struct gj_image *image, uint64_t va)
 	struct gj_window code = gj_image_at(image, va);
 
 	return code.size_bytes >= size_bytes && !memcmp(code.base, want, size_bytes);
+}
+
+bool gj_is_sigreturn(const struct gj_image *image, uint64_t va)
+{
+	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
+
+	return is_restorer(image, va) ||
+	       is_restorer(image, va - (is_arm64 ? ARM64_SYSCALL_OFF : AMD64_SYSCALL_OFF));
+}
+
+bool gj_is_in_sigreturn(const struct gj_image *image, uint64_t va)
+{
+	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
+
+	return is_restorer(image, va - (is_arm64 ? sizeof(restorer_arm64) : sizeof(restorer_amd64)));
 }
 
 static bool read_amd64(struct gj_walk *walk, uint64_t *pc_out)

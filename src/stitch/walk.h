@@ -216,8 +216,10 @@ extern const size_t gj_seam_cnt;
 
 /* The goroutine left its own stack with its state saved: SP inside, PC in @function (NULL: any Go code). */
 bool gj_has_left(struct gj_walk *walk, const char *function);
-/* True when link-time @va is the code a signal handler returns to. */
+/* True when link-time @va is an instruction of the code a signal handler returns to. */
 bool gj_is_sigreturn(const struct gj_image *image, uint64_t va);
+/* True when it stands right behind that code, as where the kernel was entered from there. */
+bool gj_is_in_sigreturn(const struct gj_image *image, uint64_t va);
 enum gj_step gj_seam_sigreturn(struct gj_walk *walk);
 /* Code in the vdso. GJ_STEP_STAY: not called by Go's own wrappers. */
 enum gj_step gj_seam_vdso(struct gj_walk *walk);

@@ -241,6 +241,29 @@ static void cgocallback(void **state)
 	assert_false(sw->stack.has_gap);
 }
 
+/*
+ * Go < C < Go < C: the inner cgocallback is interrupted on g0's stack with its
+ * frame in g0.sched.sp; the outer one's is kept in it.
+ */
+static void cgocallback_interrupted(void **state)
+{
+	struct sw *sw = *state;
+
+	put_cgo(sw);
+	sw_put(sw, SYS(0xaf0 - 32), SYS(0xcf0 - 32));
+	sw_put(sw, SW_G0 + 56, SYS(0xaf0 - 32));
+	sw_put(sw, SYS(0xaf0), SW_AT(CROSSCALL2, 0x90));
+	sw_put(sw, SYS(0xc00 - 8), SW_AT(ASMCGOCALL, 0x60));
+	sw_put(sw, SYS(0xc00), 0x1000 - 0xd00);
+	sw_put(sw, SYS(0xc00 + 8), SW_G);
+	sw_put(sw, GO(0xd08), SW_AT(LEAF, 4));
+	sw_put(sw, GO(0xd10), SW_AT(CGOCALLBACK, 0x70));
+	sw_walk(sw, SW_AT(CGOCALLBACK, 0x40), SYS(0xaf0 - 32));
+	EXPECT(sw, "goexit", SW_AT(CGOCALLBACK, 0x40), SW_AT(CROSSCALL2, 0x90),
+	       SW_AT(ASMCGOCALL, 0x60), SW_AT(LEAF, 4), SW_AT(CGOCALLBACK, 0x70),
+	       SW_AT(CROSSCALL2, 0x90), SW_AT(ASMCGOCALL, 0x60), SW_AT(MAIN, 0x20), SW_AT(GOEXIT, 1));
+}
+
 /* asmcgocall kept another g, or a depth outside its stack. */
 static void asmcgocall_contradicted(void **state)
 {
@@ -288,6 +311,12 @@ static void signals(void **state)
 	       SW_AT(MAIN, 0x20), SW_AT(GOEXIT, 1));
 	assert_false(sw->stack.frames[2].is_return);
 	assert_true(sw->stack.frames[3].is_return);
+	/* The handler has returned already: before the system call, and in it. */
+	for (unsigned int off = 7; off <= 9; off += 2) {
+		sw_walk(sw, SW_AT(SIGRETURN, off), SIG(0x808));
+		EXPECT(sw, "goexit", SW_AT(SIGRETURN, off), SW_AT(LEAF, 0x30), SW_AT(MAIN, 0x20),
+		       SW_AT(GOEXIT, 1));
+	}
 	/* A context that names itself would go round for ever. */
 	put_context(sw, SIG(0x800), SW_AT(SIGTRAMP, 4), SIG(0x800));
 	sw_walk(sw, SW_AT(SIGTRAMP, 4), SIG(0x800));
@@ -393,7 +422,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(systemstack), TEST(systemstack_itself), TEST(systemstack_contradicted),
-		TEST(morestack), TEST(mcall), TEST(cgocallback), TEST(asmcgocall_contradicted),
+		TEST(morestack), TEST(mcall), TEST(cgocallback),
+		TEST(cgocallback_interrupted), TEST(asmcgocall_contradicted),
 		TEST(signals), TEST(signals_go_round), TEST(vdso), TEST(async_preempt), TEST(gogo),
 		TEST(sigfwd), TEST(broken_runtime),
 	};
