@@ -88,6 +88,17 @@ static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_o
 	return BEHIND_CALLER;
 }
 
+/* How far a chain goes before it is another stack's. */
+static size_t usable_cnt(struct gj_walk *walk, const struct gj_stitch_input *input)
+{
+	const char *root;
+	size_t i = 1;
+
+	while (i < input->user_cnt && behind(walk, input->user_chain[i], &root) < BEHIND_ROOT)
+		i++;
+	return i < input->user_cnt ? i + 1 : input->user_cnt;
+}
+
 static void append(struct gj_walk *walk, const struct gj_stitch_input *input, size_t from)
 {
 	struct gj_stack *stack = walk->stack;
@@ -174,7 +185,7 @@ void gj_chain_join(struct gj_walk *walk, const struct gj_stitch_input *input)
 		return;
 	}
 	/* Not the same stack, or too few bytes to tell: the longer of the two, nothing mixed. */
-	if (walked >= input->user_cnt)
+	if (walked >= input->user_cnt || walked >= usable_cnt(walk, input))
 		return;
 	stack->cnt = stack->kernel_cnt;
 	stack->has_gap = false;

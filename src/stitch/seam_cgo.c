@@ -48,6 +48,7 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *pla
 {
 	const struct gj_runtime *runtime = &walk->runtime;
 	enum gj_step step;
+	uint64_t fp;
 
 	if (place->is_entry || gj_walk_on_cur(walk, walk->sp))
 		return GJ_STEP_STAY;
@@ -58,11 +59,14 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *pla
 	/*
 	 * On g0's stack before or after the call. What the goroutine saved says
 	 * where it stood, if it is here already: SP has just been taken up, or
-	 * what is kept agrees.
+	 * what is kept agrees, or RBP is that of its frame there (since Go 1.21; before
+	 * anything is kept).
 	 */
 	if (!gj_has_left(walk, "runtime.systemstack_switch"))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
-	if (walk->sp + 32 > runtime->g0_sp) {
+	if (walk->sp + 32 > runtime->g0_sp ||
+	    (walk->view->arch == GJ_ARCH_AMD64 && gj_walk_reg(walk, GJ_AMD64_RBP, &fp) &&
+	     fp == runtime->sched_sp)) {
 		walk->sp = runtime->sched_sp;
 		return GJ_STEP_STAY;
 	}

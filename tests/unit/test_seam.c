@@ -264,6 +264,25 @@ static void cgocallback_interrupted(void **state)
 	       SW_AT(CROSSCALL2, 0x90), SW_AT(ASMCGOCALL, 0x60), SW_AT(MAIN, 0x20), SW_AT(GOEXIT, 1));
 }
 
+/* SP has been moved to g0's stack and on, and nothing is kept there yet: RBP tells, since Go 1.21. */
+static void asmcgocall_switching(void **state)
+{
+	struct sw *sw = *state;
+
+	put_cgo(sw);
+	sw_put(sw, SW_G0 + 56, SYS(0xf00));
+	sw_put(sw, SW_G + 56, GO(0xf00));
+	sw_put(sw, SW_G + 64, SW_AT(SYSTEMSTACK_SWITCH, 8));
+	sw_put(sw, SYS(0xec0 + 8), 0x1234);
+	sw->values[SW_BP] = GO(0xf00);
+	sw_walk(sw, SW_AT(ASMCGOCALL, 0x4b), SYS(0xec0));
+	EXPECT(sw, "goexit", SW_AT(ASMCGOCALL, 0x4b), SW_AT(MAIN, 0x20), SW_AT(GOEXIT, 1));
+	/* The caller's record, or one on g0's stack: it may be any call. */
+	sw->values[SW_BP] = GO(0xf20);
+	sw_walk(sw, SW_AT(ASMCGOCALL, 0x4b), SYS(0xec0));
+	expect_cut(sw, GJ_CUT_SWITCHING, 1);
+}
+
 /* asmcgocall kept another g, or a depth outside its stack. */
 static void asmcgocall_contradicted(void **state)
 {
@@ -423,7 +442,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(systemstack), TEST(systemstack_itself), TEST(systemstack_contradicted),
 		TEST(morestack), TEST(mcall), TEST(cgocallback),
-		TEST(cgocallback_interrupted), TEST(asmcgocall_contradicted),
+		TEST(cgocallback_interrupted), TEST(asmcgocall_switching),
+		TEST(asmcgocall_contradicted),
 		TEST(signals), TEST(signals_go_round), TEST(vdso), TEST(async_preempt), TEST(gogo),
 		TEST(sigfwd), TEST(broken_runtime),
 	};

@@ -139,6 +139,31 @@ static void chain_that_differs(void **state)
 	assert_true(sw->stack.has_gap);
 }
 
+/* A long chain that is another stack's from its third address on does not take a walk's place. */
+static void chain_that_is_cut(void **state)
+{
+	static const uint64_t crossing[] = { SW_AT(LEAF, 4), SW_AT(GROWS, 0x40), SW_AT(MAIN, 0x40),
+					     SW_AT(MAIN, 0x40), SW_AT(MAIN, 0x40), SW_AT(GOEXIT, 1) };
+	struct sw *sw = *state;
+
+	put_calls(sw);
+	sw->values[SW_BP] = 0x1234568;
+	sw->input.user_chain = crossing;
+	sw->input.user_cnt = 6;
+	sw->view.offsets = NULL;
+	sw->view.read = read_slice;
+	slice_end_va = GO(0x138);
+	sw_walk(sw, SW_AT(LEAF, 4), GO(0x100));
+	assert_int_equal(sw->stack.cnt, 3);
+	assert_int_equal(sw->stack.frames[2].va, SW_AT(MIDDLE, 0x30));
+	assert_int_equal(sw->stack.cut, GJ_CUT_NO_BYTES);
+	slice_end_va = GO(0x100);
+	sw_walk(sw, SW_AT(LEAF, 4), GO(0x100));
+	assert_int_equal(sw->stack.cnt, 2);
+	assert_int_equal(sw->stack.frames[1].va, SW_AT(GROWS, 0x40));
+	assert_int_equal(sw->stack.cut, GJ_CUT_CHAIN);
+}
+
 /* No registers: what is certain of a chain is whether its first frame has its own record. */
 static void chain_alone(void **state)
 {
@@ -262,7 +287,8 @@ static void cut_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_alone), TEST(chain_over_seams),
+		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_that_is_cut),
+		TEST(chain_alone), TEST(chain_over_seams),
 		TEST(kernel_part), TEST(rubbish), cmocka_unit_test(cut_texts),
 	};
 
