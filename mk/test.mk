@@ -178,6 +178,8 @@ BENCH_SCRIPTS += \
 # The two-stack sampler's records.
 UNIT_TESTS += stack_records labels
 FUZZ_TARGETS += stack_records labels
+CHECK_SCRIPTS += tests/stitch/twostack.sh
+LONG_SCRIPTS += tests/stitch/twostack-long.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

@@ -1,0 +1,97 @@
+#!/bin/sh
+# Recordings by the two-stack sampler: how many stacks are whole, each call in
+# them against the program's code, goroutines and pprof labels against what the
+# program says of itself.
+#
+# GJ_TWOSTACK_VERSIONS: the releases, instead of a few.
+. tests/tap.sh
+
+gojitter=$O/gojitter
+work=$(mktemp -d)
+pid=
+trap '[ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$work"' EXIT
+
+if ! "$gojitter" record -n -- true 2>&1 | grep -q 'stack sampler runs'; then
+	tap_skip 'two-stack recordings' "the kernel or this user does not let BPF programs run on perf's events"
+	tap_done
+fi
+
+read_samples()
+{
+	perf script -i "$work/perf.data" --dlfilter "$O/gojitter.so" --dlarg format=json >"$work/samples"
+}
+
+# Attaches to a program that runs for ever.
+attach() # BINARY [OPTION...]
+{
+	program=$1
+	shift
+	"$program" >/dev/null &
+	pid=$!
+	sleep 0.2
+	"$gojitter" record -F 1999 "$@" -o "$work/perf.data" -p $pid -- sleep 1.5 >"$work/err" 2>&1 ||
+		{ cat "$work/err"; return 1; }
+	kill $pid
+	pid=
+	read_samples
+}
+
+# The figures belong into the log, too, when all is well.
+check() # NAME CMD...
+{
+	tap_check "$@"
+	echo "$tap_out" | grep -E 'user samples|in user Go code|labels' | sed 's/^/# /'
+}
+
+whole() # VERSION PROGRAM VARIANT LEAST OPTION...
+{
+	binary=$(tests/fixtures/build.sh "$1" "$2" "$3") || return 1
+	least=$4
+	shift 4
+	attach "$binary" "$@" && tests/stitch/twostack.py "$work/samples" "$binary" --least "$least"
+}
+
+# Each stack without its first caller: the code has to contradict that.
+notices() # BINARY
+{
+	! tests/stitch/twostack.py "$work/samples" "$1" --break >"$work/broken" &&
+		grep -q '^wrong:' "$work/broken"
+}
+
+goids() # VERSION
+{
+	binary=$(tests/fixtures/build.sh "$1" spins nosym) || return 1
+	"$gojitter" record -F 1999 -o "$work/perf.data" -- "$binary" 1 >"$work/truth" 2>"$work/err" ||
+		{ cat "$work/err"; return 1; }
+	read_samples && tests/record/truth.py "$work/truth" "$work/samples" || return 1
+	! grep -E '"goid_source":"(switch|snapshots)' "$work/samples"
+}
+
+# Every goroutine of the program bears its own number as a label.
+labels() # VERSION
+{
+	binary=$(tests/fixtures/build.sh "$1" labelled nosym) || return 1
+	"$gojitter" record -F 1999 -o "$work/perf.data" -- "$binary" 0.7 >"$work/err" 2>&1 ||
+		{ cat "$work/err"; return 1; }
+	read_samples && python3 - "$work/samples" <<'EOF'
+import json, sys
+samples = [json.loads(line) for line in open(sys.argv[1])]
+spins = [s for s in samples if any(f["func"] == "main.spin" for f in s["frames"]) and s["goid"]]
+wrong = [s["labels"] for s in spins
+         if s["labels"]["goid"] != str(s["goid"]) or s["labels"]["long"] != 100 * "x"]
+print(f"{len(spins)} samples with labels, {len(wrong)} of them another goroutine's")
+sys.exit(1 if wrong or len(spins) < 100 or {len(s["labels"]) for s in spins} != {2, 8} else 0)
+EOF
+}
+
+for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
+	# It grows stacks of 100 deep calls all the time: more than the usual bytes.
+	check "$version stacks: whole" whole "$version" stacks exe 99 --stack-size=32768
+	tap_check "$version stacks: a missing caller would be noticed" notices \
+		"$(tests/fixtures/build.sh "$version" stacks exe)"
+	check "$version cgostacks: whole" whole "$version" cgostacks cgo 99
+	check "$version stacks, --call-graph both: whole" whole "$version" stacks exe 95 --call-graph both
+	[ "$version" = 1.15 ] || check "$version: goroutines" goids "$version"
+	check "$version: labels" labels "$version"
+done
+tap_done
