@@ -88,33 +88,45 @@ static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_o
 	return BEHIND_CALLER;
 }
 
+/* The recorded chain, without its second address where that is nothing. */
+struct chain {
+	const uint64_t *vas;
+	size_t cnt;
+	bool lacks_second;
+};
+
+static uint64_t chain_va(const struct chain *chain, size_t index)
+{
+	return chain->vas[index + (index && chain->lacks_second)];
+}
+
 /* How far a chain goes before it is another stack's. */
-static size_t usable_cnt(struct gj_walk *walk, const struct gj_stitch_input *input)
+static size_t usable_cnt(struct gj_walk *walk, const struct chain *chain)
 {
 	const char *root;
 	size_t i = 1;
 
-	while (i < input->user_cnt && behind(walk, input->user_chain[i], &root) < BEHIND_ROOT)
+	while (i < chain->cnt && behind(walk, chain_va(chain, i), &root) < BEHIND_ROOT)
 		i++;
-	return i < input->user_cnt ? i + 1 : input->user_cnt;
+	return i < chain->cnt ? i + 1 : chain->cnt;
 }
 
-static void append(struct gj_walk *walk, const struct gj_stitch_input *input, size_t from)
+static void append(struct gj_walk *walk, const struct chain *chain, size_t from)
 {
 	struct gj_stack *stack = walk->stack;
 	enum behind last = BEHIND_CALLER;
 	const char *root = NULL;
 
 	if (from > 1)
-		last = behind(walk, input->user_chain[from - 1], &root);
-	for (size_t i = from; i < input->user_cnt && last < BEHIND_ROOT; i++) {
+		last = behind(walk, chain_va(chain, from - 1), &root);
+	for (size_t i = from; i < chain->cnt && last < BEHIND_ROOT; i++) {
 		struct gj_stitch_image image;
 		struct gj_stack_frame frame = {
-			.va = input->user_chain[i],
+			.va = chain_va(chain, i),
 			.how = i ? GJ_FRAME_FP : GJ_FRAME_IP,
 			.is_return = i > 0,
 			.may_miss = last == BEHIND_LOST ||
-				    (i == 1 && !from && may_lack_caller(walk, input->user_chain[0])),
+				    (i == 1 && !from && may_lack_caller(walk, chain_va(chain, 0))),
 		};
 
 		if (gj_walk_module(walk, frame.va, &image)) {
@@ -144,25 +156,25 @@ static size_t count_repaired(const struct gj_stack *stack, size_t meet)
 }
 
 /* True when the walked frames from @meet on are the chain's, as far as both go. */
-static bool in_step(const struct gj_stack *stack, const struct gj_stitch_input *input, size_t meet)
+static bool in_step(const struct gj_stack *stack, const struct chain *chain, size_t meet)
 {
 	for (size_t i = stack->kernel_cnt + meet, k = 1; i < stack->cnt; i++, k++)
-		if (k >= input->user_cnt || stack->frames[i].va != input->user_chain[k])
+		if (k >= chain->cnt || stack->frames[i].va != chain_va(chain, k))
 			return false;
 	return true;
 }
 
 /* Frames of @stack's user part that are not in the chain at all, in order of both. */
-static size_t count_added(const struct gj_stack *stack, const struct gj_stitch_input *input)
+static size_t count_added(const struct gj_stack *stack, const struct chain *chain)
 {
 	size_t added = 0, k = 0;
 
 	for (size_t i = stack->kernel_cnt; i < stack->cnt; i++) {
 		size_t at = k;
 
-		while (at < input->user_cnt && input->user_chain[at] != stack->frames[i].va)
+		while (at < chain->cnt && chain_va(chain, at) != stack->frames[i].va)
 			at++;
-		if (at < input->user_cnt)
+		if (at < chain->cnt)
 			k = at + 1;
 		else
 			added++;
@@ -170,24 +182,43 @@ static size_t count_added(const struct gj_stack *stack, const struct gj_stitch_i
 	return added;
 }
 
+#define RED_ZONE_BYTES 128 /* what a function may use below SP (System V psABI); beyond is another stack */
+
+/*
+ * A return address below SP is no frame's any more. Go up to 1.23 lets RBP name
+ * such a record around calls of duffzero and duffcopy: {its own RBP, the call's
+ * return address}. What follows it in the chain is right.
+ */
+static struct chain chain_of(const struct gj_walk *walk, const struct gj_stitch_input *input)
+{
+	bool is_dead = walk->join_slot && walk->join_slot < walk->first_sp &&
+		       walk->first_sp - walk->join_slot <= RED_ZONE_BYTES && input->user_cnt > 1;
+
+	return (struct chain){ input->user_chain, input->user_cnt - is_dead, is_dead };
+}
+
 void gj_chain_join(struct gj_walk *walk, const struct gj_stitch_input *input)
 {
 	struct gj_stack *stack = walk->stack;
 	size_t walked = stack->cnt - stack->kernel_cnt, meet = walk->join_index;
+	struct chain chain = chain_of(walk, input);
 
 	if (stack->is_complete) {
-		stack->repaired_cnt = count_added(stack, input);
+		stack->repaired_cnt = count_added(stack, &chain);
 		return;
 	}
-	if (meet && walked && input->user_cnt && in_step(stack, input, meet)) {
+	/* RBP's own record is dead: the one it leads to is the frame's that was interrupted. */
+	if (chain.lacks_second && walked > 1)
+		meet = 1;
+	if (meet && walked && chain.cnt && in_step(stack, &chain, meet)) {
 		stack->repaired_cnt = count_repaired(stack, meet);
-		append(walk, input, walked - meet + 1);
+		append(walk, &chain, walked - meet + 1);
 		return;
 	}
 	/* Not the same stack, or too few bytes to tell: the longer of the two, nothing mixed. */
-	if (walked >= input->user_cnt || walked >= usable_cnt(walk, input))
+	if (walked >= chain.cnt || walked >= usable_cnt(walk, &chain))
 		return;
 	stack->cnt = stack->kernel_cnt;
 	stack->has_gap = false;
-	append(walk, input, 0);
+	append(walk, &chain, 0);
 }

@@ -102,12 +102,13 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *
  * mcall leaves the goroutine for the scheduler for good. What runs below it is
  * on behalf of that goroutine only as long as m.curg still names the one that
  * mcall was given, which stands at its SP (since Go 1.17: "open up space for
- * fn's arg spill slot").
+ * fn's arg spill slot"). Where the goroutine's stack is not in the recording
+ * mcall is as good a root.
  */
 static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *place)
 {
 	const struct gj_runtime *runtime = &walk->runtime;
-	uint64_t given = 0;
+	uint64_t given = 0, word;
 
 	(void)place;
 	if (!gj_walk_runtime(walk))
@@ -124,6 +125,8 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
 		return gj_walk_root(walk, "mcall");
 	if (!gj_has_left(walk, NULL))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	if (!gj_walk_u64(walk, runtime->sched_sp, &word))
+		return gj_walk_root(walk, "mcall");
 	gj_walk_forget_regs(walk);
 	return gj_walk_enter(walk, runtime->sched_pc, runtime->sched_sp, GJ_FRAME_SEAM, "mcall",
 			     true);

@@ -158,6 +158,7 @@ static void begin(struct gj_walk *walk)
 {
 	walk->how = GJ_FRAME_IP;
 	walk->is_innermost = true;
+	walk->first_sp = walk->sp;
 	walk->reached[gj_walk_kind(walk, walk->sp)] = walk->sp;
 	walk->module = gj_walk_module(walk, walk->pc, &walk->image);
 	if (walk->module) {

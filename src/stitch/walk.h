@@ -75,6 +75,7 @@ struct gj_walk {
 
 	/* Where the chain by frame pointers goes on: RBP + 8 of the registers; 0: not known. */
 	uint64_t join_slot;
+	uint64_t first_sp;
 	size_t join_index; /* frame that the chain's second address is; 0: not met */
 };
 

@@ -188,6 +188,12 @@ static void morestack(void **state)
 	EXPECT(sw, "schedule", SW_AT(SCHEDULE, 8), SW_AT(NEWSTACK, 8), SW_AT(MORESTACK, 0x60));
 }
 
+/* All memory but the goroutine's stack. */
+static int read_without_go(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
+{
+	return va >= GO(0) && va < GO(0x1000) ? -14 : sw_read(data, va, bytes_out, size_bytes);
+}
+
 static void mcall(void **state)
 {
 	struct sw *sw = *state;
@@ -200,6 +206,10 @@ static void mcall(void **state)
 	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));
 	EXPECT(sw, "goexit", SW_AT(PARK, 4), SW_AT(MCALL, 0x50), SW_AT(MAIN, 0x20),
 	       SW_AT(GOEXIT, 1));
+	sw->view.read = read_without_go;
+	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));
+	EXPECT(sw, "mcall", SW_AT(PARK, 4), SW_AT(MCALL, 0x50));
+	sw->view.read = sw_read;
 	/* mcall was given another goroutine than m.curg is by now. */
 	sw_put(sw, SYS(0xef8), SW_G + 0x2000);
 	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));

@@ -139,6 +139,36 @@ static void chain_that_differs(void **state)
 	assert_true(sw->stack.has_gap);
 }
 
+/* RBP names a record below SP, whose return address is dead; the frame pointer kept in it holds. */
+static void chain_over_dead_record(void **state)
+{
+	static const uint64_t chain[] = { SW_AT(LEAF, 4), SW_AT(LEAF, 4), SW_AT(MIDDLE, 0x20),
+					  SW_AT(MIDDLE, 0x30), SW_AT(MAIN, 0x40), SW_AT(GOEXIT, 1) };
+	struct sw *sw = *state;
+
+	put_calls(sw);
+	sw->values[SW_BP] = GO(0xf0);
+	sw->input.user_chain = chain;
+	sw->input.user_cnt = 6;
+	sw->view.offsets = NULL;
+	sw->view.read = read_slice;
+	for (uint64_t end = 0x108; end <= 0x190; end += 8) {
+		slice_end_va = GO(end);
+		sw_walk(sw, SW_AT(LEAF, 4), GO(0x100));
+		expect_calls(sw);
+	}
+	/* Nothing to hold it against: what may be missing is marked. */
+	slice_end_va = GO(0x100);
+	sw_walk(sw, SW_AT(LEAF, 4), GO(0x100));
+	assert_int_equal(sw->stack.cnt, 5);
+	assert_int_equal(sw->stack.frames[1].va, SW_AT(MIDDLE, 0x20));
+	assert_true(sw->stack.frames[1].may_miss);
+	/* Far below SP it is a record of another stack. */
+	sw->values[SW_BP] = SW_GO_STACK - 0x100;
+	sw_walk(sw, SW_AT(LEAF, 4), GO(0x100));
+	assert_int_equal(sw->stack.cnt, 6);
+}
+
 /* A long chain that is another stack's from its third address on does not take a walk's place. */
 static void chain_that_is_cut(void **state)
 {
@@ -287,7 +317,7 @@ static void cut_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_that_is_cut),
+		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_that_is_cut), TEST(chain_over_dead_record),
 		TEST(chain_alone), TEST(chain_over_seams),
 		TEST(kernel_part), TEST(rubbish), cmocka_unit_test(cut_texts),
 	};
