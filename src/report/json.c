@@ -36,7 +36,7 @@ static const char *goid_source(const struct gj_goid *goid)
 }
 
 static void add_frame(const struct gj_location *location, const struct gj_frame *frame,
-		      enum gj_how how, struct gj_buf *out)
+		      enum gj_how how, bool may_miss, struct gj_buf *out)
 {
 	static const char *const hows[] = {
 		[GJ_HOW_IP] = "ip", [GJ_HOW_KERNEL] = "kernel", [GJ_HOW_FP] = "fp",
@@ -53,15 +53,18 @@ static void add_frame(const struct gj_location *location, const struct gj_frame 
 	gj_buf_str(out, location->is_kernel ? ",\"kernel\":true" : ",\"kernel\":false");
 	gj_buf_str(out, ",\"how\":\"");
 	gj_buf_str(out, hows[how]);
-	gj_buf_str(out, "\"},");
+	gj_buf_str(out, may_miss ? "\",\"may_miss\":true}," : "\"},");
 }
 
 static void add_frames(const struct gj_report *report, const struct gj_location *location,
-		       enum gj_how how, struct gj_buf *out)
+		       enum gj_how how, bool may_miss, struct gj_buf *out)
 {
-	for (uint32_t i = 0; i < location->frame_cnt; i++)
-		if (!location->frames[i].inlined || report->inlines)
-			add_frame(location, &location->frames[i], how, out);
+	for (uint32_t i = 0; i < location->frame_cnt; i++) {
+		if (location->frames[i].inlined && !report->inlines)
+			continue;
+		add_frame(location, &location->frames[i], how, may_miss, out);
+		may_miss = false;
+	}
 }
 
 /* How most samples find a location: as a caller, or in the kernel. */
@@ -73,7 +76,7 @@ static enum gj_how usual_how(const struct gj_location *location)
 void gj_json_location(const struct gj_report *report, const struct gj_location *location,
 		      struct gj_buf *out)
 {
-	add_frames(report, location, usual_how(location), out);
+	add_frames(report, location, usual_how(location), false, out);
 }
 
 static void add_labels(const struct gj_record *record, struct gj_buf *out)
@@ -105,11 +108,12 @@ void gj_report_json(const struct gj_report *report, const struct gj_record *reco
 	gj_buf_str(out, ",\"frames\":[");
 	for (size_t i = 0; i < record->location_cnt; i++) {
 		const struct gj_location *location = record->locations[i];
+		bool may_miss = record->gaps && record->gaps[i];
 
-		if (record->hows[i] == usual_how(location))
+		if (record->hows[i] == usual_how(location) && !may_miss)
 			gj_buf_add(out, location->text, location->text_bytes);
 		else
-			add_frames(report, location, record->hows[i], out);
+			add_frames(report, location, record->hows[i], may_miss, out);
 	}
 	/* The comma behind the last frame. */
 	if (record->location_cnt && !out->failed)

@@ -82,6 +82,7 @@ struct gj_record {
 	const struct gj_sample *sample;
 	const struct gj_location *const *locations; /* innermost first */
 	const enum gj_how *hows;
+	const bool *gaps; /* callers before a location may be missing; NULL: nothing known */
 	size_t location_cnt;
 	const struct gj_location *leaf; /* of the sample's own address */
 	struct gj_goid goid;

@@ -13,7 +13,9 @@
 /* Since Linux 6.19: what follows is a cookie, the user's part comes in a record of its own. */
 #define CONTEXT_USER_DEFERRED ((uint64_t)-640)
 
-static void add(struct gj_chain *chain, const struct gj_location *location, enum gj_how how)
+/* @may_miss: callers between this location and the one before may be missing */
+static void add(struct gj_chain *chain, const struct gj_location *location, enum gj_how how,
+		bool may_miss)
 {
 	if (!location) {
 		chain->is_cut = true;
@@ -22,6 +24,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 	if (chain->cnt == GJ_MAX_CHAIN)
 		return;
 	chain->hows[chain->cnt] = how;
+	chain->gaps[chain->cnt] = may_miss;
 	chain->found[chain->cnt++] = location;
 	chain->has_go |= location->is_go;
 	chain->is_all_core &= location->is_core;
@@ -100,7 +103,7 @@ static void add_user(struct gj_chain *chain, uint64_t ip)
 	bool is_return = !is_first &&
 			 !(chain->found[chain->cnt - 1]->classes & GJ_CLASS_INTERRUPTED);
 
-	add(chain, find_user(chain, ip, is_return), is_first ? GJ_HOW_IP : GJ_HOW_FP);
+	add(chain, find_user(chain, ip, is_return), is_first ? GJ_HOW_IP : GJ_HOW_FP, false);
 }
 
 bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out)
@@ -137,10 +140,10 @@ static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample
 	}
 	for (size_t i = 0; chain->is_walked && i < stack->cnt; i++)
 		add(chain, find_user(chain, stack->frames[i].va, stack->frames[i].is_return),
-		    how_of(&stack->frames[i]));
+		    how_of(&stack->frames[i]), stack->frames[i].may_miss);
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
 	if (chain->is_walked && !stack->cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
-		add(chain, find_user(chain, ip, false), GJ_HOW_IP);
+		add(chain, find_user(chain, ip, false), GJ_HOW_IP, false);
 	for (size_t i = 0; !chain->is_walked && i < chain->user_cnt && chain->cnt < chain->max; i++)
 		add_user(chain, chain->user[i]);
 }
@@ -159,7 +162,7 @@ static void read_chain(struct gj_chain *chain, const struct gj_sample *sample)
 		} else if (is_cookie) {
 			is_cookie = false;
 		} else if (in_kernel) {
-			add(chain, find_kernel(chain, ip), GJ_HOW_KERNEL);
+			add(chain, find_kernel(chain, ip), GJ_HOW_KERNEL, false);
 		} else {
 			chain->user[chain->user_cnt++] = ip;
 		}
@@ -188,6 +191,6 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 		      sample->is_kernel ? find_kernel(chain, sample->ip) :
 					  find_user(chain, sample->ip, false);
 	if (!sample->chain)
-		add(chain, chain->leaf, sample->is_kernel ? GJ_HOW_KERNEL : GJ_HOW_IP);
+		add(chain, chain->leaf, sample->is_kernel ? GJ_HOW_KERNEL : GJ_HOW_IP, false);
 	return chain->is_cut || !chain->leaf ? -ENOMEM : 0;
 }

@@ -465,6 +465,7 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 		.sample = sample,
 		.locations = chain->found,
 		.hows = chain->hows,
+		.gaps = chain->gaps,
 		.goid = { .state = GJ_GOID_UNKNOWN, .reason = "off" },
 	};
 

@@ -172,6 +172,7 @@ struct gj_chain {
 	const struct gj_sample *sample;                /* at hand */
 	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
 	enum gj_how hows[GJ_MAX_CHAIN];
+	bool gaps[GJ_MAX_CHAIN]; /* callers before this one may be missing */
 	size_t cnt;
 	size_t first_user; /* index of the innermost user location */
 	const struct gj_location *leaf; /* of the sample's own address */

@@ -7,8 +7,8 @@ usage: twostack.py SAMPLES BINARY [--least PERCENT] [--break]
 SAMPLES: format=json. BINARY: the program, not PIE, with symbols. For every frame
 and its caller that are both in it, objdump must show that the instruction before
 the return address is a call; where it names its target, the callee is that
-function, or one that it jumps to. Frames behind a seam, and those interrupted
-rather than calling, are left out. --break takes a caller out of each stack
+function, or one that it jumps to. Frames behind a seam, those interrupted rather
+than calling, and those marked (may_miss) are left out. --break takes a caller out of each stack
 first: then the check has to fail.
 
 Exit status 1 when a call is wrong, when fewer than PERCENT of the samples with a
@@ -77,13 +77,21 @@ def run(*command):
 
 def locations(sample):
     """The user part, one entry for each address: inlined calls stand in the function around them."""
-    return [f for f in sample["frames"] if not f["kernel"] and not f["inlined"]]
+    found, marked = [], False
+    for frame in sample["frames"]:
+        marked |= frame.get("may_miss", False)
+        if not frame["inlined"]:
+            found.append({**frame, "may_miss": marked})
+            marked = False
+    return [f for f in found if not f["kernel"]]
 
 
 def pairs(stack, binary):
     """Callee, caller, and whether the callee stands at an instruction of its own, not behind a call."""
     for above, callee, caller in zip([None] + stack, stack, stack[1:]):
         if callee["dso"] != binary or caller["dso"] != binary or caller["how"] == "seam":
+            continue
+        if caller["may_miss"]:
             continue
         if callee["func"] in INTERRUPTED or caller["func"] == "runtime.goexit":
             continue
@@ -130,8 +138,9 @@ def main():
             wrong[(hex(ip), hex(return_va), *names)] += count
     whole = sum(s["complete"] for s, _ in stacks)
     share = 100 * whole / max(len(stacks), 1)
-    print(f"{len(stacks)} user samples, {share:.2f} % whole; calls: {results[True]} agree with the "
-          f"code, {results[None]} are indirect, {results[False]} wrong")
+    gaps = sum(any(f["may_miss"] for f in stack) for s, stack in stacks)
+    print(f"{len(stacks)} user samples, {share:.2f} % whole, {gaps} with a gap marked; calls: "
+          f"{results[True]} agree with the code, {results[None]} are indirect, {results[False]} wrong")
     for call, count in wrong.most_common(10):
         print("wrong:", count, *call)
     cut = collections.Counter((stack[-1]["func"], len(stack)) for s, stack in stacks if not s["complete"])

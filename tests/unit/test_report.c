@@ -183,6 +183,16 @@ static void json(void **state)
 	       "{\"ip\":\"0x7f0000000000\",\"func\":null,\"file\":null,\"line\":null,"
 	       "\"dso\":\"/lib/libc.so.6\",\"inlined\":false,\"kernel\":false,\"how\":\"fp\"}"
 	       "],\"complete\":true}\n");
+	record.gaps = (bool[]){ false, true, true };
+	record.location_cnt = 3;
+	out.size_bytes = 0;
+	gj_report_json(&report, &record, &out);
+	gj_buf_chr(&out, '\0');
+	/* Once for a location, at its innermost frame. */
+	assert_non_null(strstr(out.data, "\"how\":\"ip\",\"may_miss\":true},{\"ip\":\"0x401014\",\"func\":\"main.(*T)"));
+	assert_non_null(strstr(out.data, "\"how\":\"ip\"},{\"ip\":\"0x7f"));
+	assert_non_null(strstr(out.data, "\"how\":\"fp\",\"may_miss\":true}]"));
+	out.size_bytes = 0;
 	record = (struct gj_record){ .sample = &bare, .goid = { .state = GJ_GOID_UNKNOWN,
 							       .reason = "off" } };
 	gj_report_json(&report, &record, &out);
