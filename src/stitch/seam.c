@@ -50,9 +50,12 @@ bool gj_has_left(struct gj_walk *walk, const char *function)
  */
 static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_place *place)
 {
-	(void)place;
 	if (!gj_walk_runtime(walk)) {
-		/* Innermost it may be on either stack; as a caller it is on g0's. */
+		/* The instruction tells. Up to Go 1.16 SP is a word below g0's. */
+		if (gj_is_switched(walk->module, GJ_SWITCH_SYSTEMSTACK, place->va))
+			return gj_seam_thread(walk, walk->sp, walk->sp + 8, "systemstack");
+		if (gj_is_unswitched(walk->module, GJ_SWITCH_SYSTEMSTACK, place->va))
+			return GJ_STEP_STAY;
 		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
 	}
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD ||
@@ -75,7 +78,8 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *
 
 	(void)place;
 	if (!gj_walk_runtime(walk))
-		return walk->is_innermost ? GJ_STEP_STAY : gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+		return walk->is_innermost ? GJ_STEP_STAY :
+					    gj_seam_thread(walk, walk->sp, walk->sp, "morestack");
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
 		return GJ_STEP_STAY;
 	/* newstack may give the thread to others: m.curg is not who called any more. */
@@ -98,6 +102,20 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *
 	return GJ_STEP_FRAME;
 }
 
+/* Without the runtime's state: on to the root of the thread, whoever the goroutine was. */
+static enum gj_step mcall_alone(struct gj_walk *walk)
+{
+	bool is_scheduling = walk->is_scheduling;
+
+	if (walk->is_innermost)
+		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	if (gj_seam_thread(walk, walk->sp + 8, walk->sp + 8, "mcall") != GJ_STEP_FRAME)
+		return gj_walk_root(walk, "mcall");
+	/* The scheduler serves nobody: nothing is left out. */
+	walk->misses = !is_scheduling;
+	return GJ_STEP_FRAME;
+}
+
 /*
  * mcall leaves the goroutine for the scheduler for good. What runs below it is
  * on behalf of that goroutine only as long as m.curg still names the one that
@@ -112,8 +130,7 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
 
 	(void)place;
 	if (!gj_walk_runtime(walk))
-		return walk->is_innermost ? gj_walk_cut(walk, GJ_CUT_NO_RUNTIME) :
-					    gj_walk_root(walk, "mcall");
+		return mcall_alone(walk);
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
 		return GJ_STEP_STAY;
 	/* Met itself, before the function is called, it has just come from there. */

@@ -35,8 +35,11 @@ static enum gj_step leave_c(struct gj_walk *walk)
 		walk->sp = depth;
 		return GJ_STEP_STAY;
 	}
-	if (!gj_walk_runtime(walk))
-		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	if (!gj_walk_runtime(walk)) {
+		/* SP was g0's, less 16 bytes above the kept g (to 1.21: and as much again), rounded. */
+		sp = walk->sp + (uint64_t)module->cgo_g_off + (module->cgo_g_off > 8 ? 16 : 8);
+		return gj_seam_thread(walk, sp, sp + 8, "asmcgocall");
+	}
 	sp = runtime->hi[GJ_ON_GOROUTINE] - depth;
 	if (g != runtime->cur || !depth || !gj_walk_on_cur(walk, sp))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
@@ -52,10 +55,15 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *pla
 
 	if (place->is_entry || gj_walk_on_cur(walk, walk->sp))
 		return GJ_STEP_STAY;
+	if (!gj_walk_runtime(walk) &&
+	    gj_is_unswitched(walk->module, GJ_SWITCH_ASMCGOCALL, place->va))
+		return GJ_STEP_STAY;
 	if (!walk->is_innermost)
 		return leave_c(walk);
 	if (!gj_walk_runtime(walk))
-		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+		return gj_is_switched(walk->module, GJ_SWITCH_ASMCGOCALL, place->va) ?
+			       gj_seam_thread(walk, walk->sp, walk->sp + 72, "asmcgocall") :
+			       gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
 	/*
 	 * On g0's stack before or after the call. What the goroutine saved says
 	 * where it stood, if it is here already: SP has just been taken up, or

@@ -116,7 +116,8 @@ enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *pl
 	return gj_walk_enter(walk, pc, sp, GJ_FRAME_SEAM, "vdso", true);
 }
 
-static struct gj_window code_of(const struct gj_module *module, const char *function)
+static struct gj_window code_of(const struct gj_module *module, const char *function,
+				uint64_t *va_out)
 {
 	for (size_t i = 0; i < module->seam_cnt; i++) {
 		struct gj_gofunc func;
@@ -124,6 +125,7 @@ static struct gj_window code_of(const struct gj_module *module, const char *func
 		if (strcmp(gj_seams[module->seams[i].seam - 1].function, function) ||
 		    gj_gotab_find_func(module->gotab, module->seams[i].entry_va, &func))
 			continue;
+		*va_out = func.entry_va;
 		return gj_window_slice(gj_image_at(module->image, func.entry_va), 0,
 				       func.end_va - func.entry_va);
 	}
@@ -167,7 +169,8 @@ int32_t gj_stitch_m_vdso_sp(const struct gj_image *image, const struct gj_gotab 
  */
 static void read_asmcgocall(struct gj_module *module)
 {
-	struct gj_window code = code_of(module, "runtime.asmcgocall");
+	uint64_t va;
+	struct gj_window code = code_of(module, "runtime.asmcgocall", &va);
 
 	if (gj_image_arch(module->image) == GJ_ARCH_ARM64) {
 		module->cgo_g_off = 0;
@@ -185,9 +188,46 @@ static void read_asmcgocall(struct gj_module *module)
 	}
 }
 
+/*
+ * Both take SP from g0's gobuf, systemstack by way of rbx up to Go 1.20, and
+ * give the goroutine's back: systemstack from its gobuf, asmcgocall from rsi.
+ */
+static void read_switch(struct gj_module *module, enum gj_switch which)
+{
+	static const struct {
+		const char *function;
+		uint8_t to_g0[2][4], size[2], back[4], back_size;
+	} moves[GJ_SWITCH_CNT] = {
+		{ "runtime.systemstack", { "\x48\x8b\x62\x38", "\x48\x89\xdc" }, { 4, 3 },
+		  "\x48\x8b\x60\x38", 4 },
+		{ "runtime.asmcgocall", { "\x48\x8b\x66\x38", "\x48\x8b\x66\x38" }, { 4, 4 },
+		  "\x48\x89\xf4", 3 },
+	};
+	uint64_t va, start_va = 0;
+	struct gj_window code = code_of(module, moves[which].function, &va);
+
+	for (uint64_t off = 0; gj_window_holds(code, off, 4); off++) {
+		const uint8_t *at = code.base + off;
+
+		for (size_t i = 0; i < 2 && !start_va; i++)
+			if (!memcmp(at, moves[which].to_g0[i], moves[which].size[i]))
+				start_va = va + off;
+		if (!start_va || memcmp(at, moves[which].back, moves[which].back_size))
+			continue;
+		module->switched[which].start_va = start_va;
+		module->switched[which].end_va = va + off;
+		return;
+	}
+}
+
 void gj_module_read_code(struct gj_module *module)
 {
-	if (gj_image_arch(module->image) == GJ_ARCH_AMD64)
-		module->m_vdso_sp = vdso_sp_of(code_of(module, "runtime.nanotime1"));
+	if (gj_image_arch(module->image) == GJ_ARCH_AMD64) {
+		uint64_t va;
+
+		module->m_vdso_sp = vdso_sp_of(code_of(module, "runtime.nanotime1", &va));
+		read_switch(module, GJ_SWITCH_SYSTEMSTACK);
+		read_switch(module, GJ_SWITCH_ASMCGOCALL);
+	}
 	read_asmcgocall(module);
 }

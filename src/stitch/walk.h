@@ -101,6 +101,9 @@ struct gj_place {
 
 #define GJ_PLACE_CNT 4096 /* one address in each slot, by its low bits */
 #define GJ_MODULE_SEAM_CNT 64
+#define GJ_THREAD_TOP_CNT 4
+enum gj_switch { GJ_SWITCH_SYSTEMSTACK, GJ_SWITCH_ASMCGOCALL };
+#define GJ_SWITCH_CNT 2
 
 /* One image, with all that walks have learnt of it. */
 struct gj_module {
@@ -115,6 +118,11 @@ struct gj_module {
 	int32_t m_vdso_sp;  /* offset in m, vdsoPC 8 behind it; -1: not known */
 	int8_t cgo_g_off;   /* where asmcgocall keeps g from SP; -1: not known */
 	int8_t cgo_depth_off;
+	/* Of systemstack and asmcgocall (amd64): where SP is g0's, behind start_va up to end_va. */
+	struct { uint64_t start_va, end_va; } switched[GJ_SWITCH_CNT]; /* 0: not known */
+	/* Frames at which g0's stack is taken up (seam_thread.c); read when first needed. */
+	bool is_tops_tried;
+	struct { uint64_t return_va; int32_t delta; } tops[GJ_THREAD_TOP_CNT]; /* 0: not there */
 	struct gj_place places[]; /* GJ_PLACE_CNT of them; none without an image */
 };
 
@@ -225,10 +233,27 @@ enum gj_step gj_seam_sigreturn(struct gj_walk *walk);
 /* Code in the vdso. GJ_STEP_STAY: not called by Go's own wrappers. */
 enum gj_step gj_seam_vdso(struct gj_walk *walk);
 enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *place);
+/*
+ * On g0's stack, without the runtime's state: leaves out the goroutine's part
+ * and goes on where g0's stack was taken up, if that is seen to be at one of
+ * the words from @first_sp to @last_sp; else cut (GJ_CUT_NO_RUNTIME).
+ */
+enum gj_step gj_seam_thread(struct gj_walk *walk, uint64_t first_sp, uint64_t last_sp,
+			    const char *seam);
 enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *place);
 enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *place);
 enum gj_step gj_seam_crosscall2(struct gj_walk *walk, const struct gj_place *place);
 enum gj_step gj_seam_aligned(struct gj_walk *walk, const struct gj_place *place);
+/* By the instruction: SP is g0's there; the goroutine's, or whatever it was called on. */
+static inline bool gj_is_switched(const struct gj_module *module, enum gj_switch which, uint64_t va)
+{
+	return va > module->switched[which].start_va && va <= module->switched[which].end_va;
+}
+static inline bool gj_is_unswitched(const struct gj_module *module, enum gj_switch which,
+				    uint64_t va)
+{
+	return module->switched[which].end_va && va <= module->switched[which].start_va;
+}
 /* Facts that seams take from an image's code. */
 void gj_module_read_code(struct gj_module *module);
 
