@@ -120,8 +120,8 @@ static int open_recorded(struct gj_buf *path, const struct gj_dso *dso,
 	return err;
 }
 
-/* perf's cache keeps copies below ~/.debug/.build-id/xx/yyyy/elf (tools/perf/util/build-id.c). */
-static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
+/* perf's cache keeps copies below ~/.debug/.build-id/xx/yyyy, @name elf or vdso (tools/perf/util/build-id.c). */
+static int open_cached(const struct gj_dso *dso, const char *name, struct gj_image **image_out)
 {
 	const char *home = getenv("HOME");
 	struct gj_buf path = { 0 };
@@ -131,7 +131,7 @@ static int open_cached(const struct gj_dso *dso, struct gj_image **image_out)
 	gj_buf_fmt(&path, "%s/.debug/.build-id/%02x/", home, dso->build_id[0]);
 	for (size_t i = 1; i < dso->build_id_bytes; i++)
 		gj_buf_fmt(&path, "%02x", dso->build_id[i]);
-	gj_buf_str(&path, "/elf");
+	gj_buf_fmt(&path, "/%s", name);
 	return open_recorded(&path, dso, image_out);
 }
 
@@ -223,7 +223,7 @@ static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso
 	if (!dsos->symfs && dso->root_id && !open_in_root(dso, pid, &image))
 		return image;
 	err = open_below(dsos->symfs ? dsos->symfs : "", dso, &image);
-	if (!err || !open_cached(dso, &image))
+	if (!err || !open_cached(dso, "elf", &image))
 		return image;
 	/* It was mapped as code: what is no ELF file now is another file. */
 	if (err == -ESTALE || err == -EBADMSG)
@@ -233,6 +233,31 @@ static struct gj_image *open_file(const struct gj_dsos *dsos, struct gj_dso *dso
 	else if (err != -EOPNOTSUPP)
 		dso->problem = strerrordesc_np(-err);
 	return NULL;
+}
+
+/*
+ * The vdso is the kernel's, the same in every process until the next boot of
+ * another kernel: ours is the recorded one if its build id is. perf keeps
+ * copies as well. No build id, no proof.
+ */
+static struct gj_image *open_vdso(const struct gj_dso *dso)
+{
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)(uintptr_t)getauxval(AT_SYSINFO_EHDR);
+	struct gj_image *image = NULL;
+	struct gj_window bytes;
+
+	if (!dso->build_id_bytes)
+		return NULL;
+	if (head) {
+		bytes.base = (const uint8_t *)head;
+		bytes.size_bytes = head->e_shoff + (uint64_t)head->e_shnum * head->e_shentsize;
+		if (!gj_image_open_bytes(bytes, dso->path, &image, NULL) &&
+		    gj_image_build_id(image).size_bytes && is_recorded_file(image, dso))
+			return image;
+		gj_image_close(image);
+		image = NULL;
+	}
+	return open_cached(dso, "vdso", &image) ? NULL : image;
 }
 
 static void find_text(struct gj_dso *dso)
@@ -300,26 +325,6 @@ const struct gj_goffsets *gj_dsos_offsets(struct gj_dsos *dsos, struct gj_dso *d
 	free(dso->offsets);
 	dso->offsets = NULL;
 	dsos->host.warn(dsos->host.data, diag.text);
-	return NULL;
-}
-
-/* Our own vdso, where it is the recorded one: no file has it. */
-static struct gj_image *open_vdso(const struct gj_dso *dso)
-{
-	struct gj_window bytes = { (const uint8_t *)getauxval(AT_SYSINFO_EHDR), 0 };
-	struct gj_image *image = NULL;
-	Elf64_Ehdr head;
-
-	if (!bytes.base || !dso->build_id_bytes)
-		return NULL;
-	/* The kernel made it: the table of sections is the last thing in it. */
-	memcpy(&head, bytes.base, sizeof(head));
-	bytes.size_bytes = head.e_shoff + (size_t)head.e_shnum * head.e_shentsize;
-	if (gj_image_open_bytes(bytes, dso->path, &image, NULL))
-		return NULL;
-	if (gj_image_build_id(image).size_bytes && is_recorded_file(image, dso))
-		return image;
-	gj_image_close(image);
 	return NULL;
 }
 

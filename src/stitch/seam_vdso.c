@@ -9,6 +9,22 @@
 
 #include "stitch/walk.h"
 
+static struct gj_window code_of(const struct gj_module *module, const char *function,
+				uint64_t *va_out)
+{
+	for (size_t i = 0; i < module->seam_cnt; i++) {
+		struct gj_gofunc func;
+
+		if (strcmp(gj_seams[module->seams[i].seam - 1].function, function) ||
+		    gj_gotab_find_func(module->gotab, module->seams[i].entry_va, &func))
+			continue;
+		*va_out = func.entry_va;
+		return gj_window_slice(gj_image_at(module->image, func.entry_va), 0,
+				       func.end_va - func.entry_va);
+	}
+	return (struct gj_window){ NULL, 0 };
+}
+
 /* Where the vdso's wrapper was called from; false when m does not say, or cannot be read. */
 static bool read_saved(struct gj_walk *walk, uint64_t *pc_out, uint64_t *sp_out)
 {
@@ -86,6 +102,39 @@ enum gj_step gj_seam_vdso(struct gj_walk *walk)
 }
 
 /*
+ * Without the runtime's state. The wrapper keeps its SP in a register that C
+ * gives back, r12 (rbp up to Go 1.16), takes g0's SP if it was called on the
+ * goroutine's stack, room for results, and rounds down to 16.
+ */
+static enum gj_step leave_vdso_alone(struct gj_walk *walk, const struct gj_place *place)
+{
+	static const struct { uint8_t code[3], reg; } keeps[] = {
+		{ { 0x49, 0x89, 0xe4 }, GJ_AMD64_R12 }, { { 0x48, 0x89, 0xe5 }, GJ_AMD64_RBP },
+	};
+	const struct gj_module *module = walk->module;
+	uint64_t va, sp;
+	struct gj_window code;
+	size_t i;
+
+	code = code_of(module, gj_seams[place->seam - 1].function, &va);
+	for (i = 0; i < 2; i++) {
+		const uint8_t *at = code.base ? memmem(code.base, code.size_bytes, keeps[i].code, 3) : NULL;
+
+		if (at && place->va <= va + (uint64_t)(at - code.base))
+			return GJ_STEP_STAY;
+		if (at)
+			break;
+	}
+	if (i == 2 || !gj_walk_reg(walk, keeps[i].reg, &sp))
+		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+	if (sp >= walk->sp && sp - walk->sp <= 48) {
+		walk->sp = sp;
+		return GJ_STEP_STAY;
+	}
+	return gj_seam_thread(walk, walk->sp, walk->sp + 40, "vdso");
+}
+
+/*
  * In a wrapper itself: on the goroutine's stack its table holds, and what is
  * saved, if it is by now, agrees with it. Once SP has been moved only the saved
  * place holds.
@@ -97,10 +146,8 @@ enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *pl
 	if (!place->has_delta)
 		return GJ_STEP_STAY;
 	if (!read_saved(walk, &pc, &sp)) {
-		/* SP may be that of g0; without g there is no telling. */
-		return place->is_entry || gj_walk_runtime(walk) ?
-			       GJ_STEP_STAY :
-			       gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
+		return place->is_entry || gj_walk_runtime(walk) ? GJ_STEP_STAY :
+								  leave_vdso_alone(walk, place);
 	}
 	if (gj_walk_kind(walk, sp) == gj_walk_kind(walk, walk->sp)) {
 		uint64_t cfa = walk->sp + (uint64_t)place->delta + 8;
@@ -114,22 +161,6 @@ enum gj_step gj_seam_vdso_caller(struct gj_walk *walk, const struct gj_place *pl
 	}
 	gj_walk_forget_regs(walk);
 	return gj_walk_enter(walk, pc, sp, GJ_FRAME_SEAM, "vdso", true);
-}
-
-static struct gj_window code_of(const struct gj_module *module, const char *function,
-				uint64_t *va_out)
-{
-	for (size_t i = 0; i < module->seam_cnt; i++) {
-		struct gj_gofunc func;
-
-		if (strcmp(gj_seams[module->seams[i].seam - 1].function, function) ||
-		    gj_gotab_find_func(module->gotab, module->seams[i].entry_va, &func))
-			continue;
-		*va_out = func.entry_va;
-		return gj_window_slice(gj_image_at(module->image, func.entry_va), 0,
-				       func.end_va - func.entry_va);
-	}
-	return (struct gj_window){ NULL, 0 };
 }
 
 /*
