@@ -13,8 +13,7 @@
 
 #include "stitch/walk.h"
 
-/* A link-time address is inside the function called @name that gave this row. */
-static bool is_in(struct gj_walk *walk, uint64_t va, const char *function)
+bool gj_walk_is_in(struct gj_walk *walk, uint64_t va, const char *function)
 {
 	struct gj_stitch_image image;
 	struct gj_module *module = gj_walk_module(walk, va, &image);
@@ -38,7 +37,7 @@ bool gj_has_left(struct gj_walk *walk, const char *function)
 	const struct gj_runtime *runtime = &walk->runtime;
 
 	return runtime->cur && gj_walk_on_cur(walk, runtime->sched_sp) &&
-	       (function ? is_in(walk, runtime->sched_pc, function) :
+	       (function ? gj_walk_is_in(walk, runtime->sched_pc, function) :
 			   is_go(walk, runtime->sched_pc));
 }
 
@@ -76,10 +75,13 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *
 	const struct gj_goffsets *offsets = walk->view->offsets;
 	uint64_t link = 0;
 
-	(void)place;
-	if (!gj_walk_runtime(walk))
-		return walk->is_innermost ? GJ_STEP_STAY :
-					    gj_seam_thread(walk, walk->sp, walk->sp, "morestack");
+	if (!gj_walk_runtime(walk)) {
+		/* The instruction tells; none is known on arm64, nor in code we have not seen. */
+		if (walk->is_innermost &&
+		    gj_is_unswitched(walk->module, GJ_SWITCH_MORESTACK, place->va))
+			return GJ_STEP_STAY;
+		return gj_seam_thread(walk, walk->sp, walk->sp, "morestack");
+	}
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
 		return GJ_STEP_STAY;
 	/* newstack may give the thread to others: m.curg is not who called any more. */

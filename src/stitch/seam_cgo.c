@@ -87,9 +87,16 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *pla
 enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *place)
 {
 	struct gj_runtime *runtime = &walk->runtime;
-	uint64_t sp, before;
+	uint64_t sp, before, pc;
 
-	(void)place;
+	if (!gj_walk_runtime(walk) && place->has_delta &&
+	    gj_walk_u64(walk, walk->sp + (uint64_t)place->delta, &pc)) {
+		/* The copy returns to where asmcgocall left the goroutine's stack, if C was called. */
+		walk->misses = gj_walk_is_in(walk, pc, "runtime.systemstack_switch") ||
+			       gj_walk_is_in(walk, pc, "runtime.asmcgocall") ||
+			       gj_walk_is_in(walk, pc, "runtime.goexit");
+		return GJ_STEP_STAY;
+	}
 	if (!gj_walk_on_cur(walk, walk->sp)) {
 		/* Interrupted with its own frame noted in g0.sched.sp: the next one's is kept in it. */
 		if (walk->view->arch == GJ_ARCH_AMD64 && gj_walk_runtime(walk) &&

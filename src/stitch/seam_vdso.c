@@ -220,8 +220,9 @@ static void read_asmcgocall(struct gj_module *module)
 }
 
 /*
- * Both take SP from g0's gobuf, systemstack by way of rbx up to Go 1.20, and
- * give the goroutine's back: systemstack from its gobuf, asmcgocall from rsi.
+ * All take SP from g0's gobuf, systemstack by way of rbx up to Go 1.20, and
+ * give the goroutine's back: systemstack from its gobuf, asmcgocall from rsi;
+ * morestack does not come back.
  */
 static void read_switch(struct gj_module *module, enum gj_switch which)
 {
@@ -233,6 +234,7 @@ static void read_switch(struct gj_module *module, enum gj_switch which)
 		  "\x48\x8b\x60\x38", 4 },
 		{ "runtime.asmcgocall", { "\x48\x8b\x66\x38", "\x48\x8b\x66\x38" }, { 4, 4 },
 		  "\x48\x89\xf4", 3 },
+		{ "runtime.morestack", { "\x48\x8b\x63\x38", "\x48\x8b\x63\x38" }, { 4, 4 }, "", 0 },
 	};
 	uint64_t va, start_va = 0;
 	struct gj_window code = code_of(module, moves[which].function, &va);
@@ -246,7 +248,7 @@ static void read_switch(struct gj_module *module, enum gj_switch which)
 		if (!start_va || memcmp(at, moves[which].back, moves[which].back_size))
 			continue;
 		module->switched[which].start_va = start_va;
-		module->switched[which].end_va = va + off;
+		module->switched[which].end_va = va + (moves[which].back_size ? off : code.size_bytes);
 		return;
 	}
 }
@@ -259,6 +261,7 @@ void gj_module_read_code(struct gj_module *module)
 		module->m_vdso_sp = vdso_sp_of(code_of(module, "runtime.nanotime1", &va));
 		read_switch(module, GJ_SWITCH_SYSTEMSTACK);
 		read_switch(module, GJ_SWITCH_ASMCGOCALL);
+		read_switch(module, GJ_SWITCH_MORESTACK);
 	}
 	read_asmcgocall(module);
 }

@@ -102,8 +102,8 @@ struct gj_place {
 #define GJ_PLACE_CNT 4096 /* one address in each slot, by its low bits */
 #define GJ_MODULE_SEAM_CNT 64
 #define GJ_THREAD_TOP_CNT 4
-enum gj_switch { GJ_SWITCH_SYSTEMSTACK, GJ_SWITCH_ASMCGOCALL };
-#define GJ_SWITCH_CNT 2
+enum gj_switch { GJ_SWITCH_SYSTEMSTACK, GJ_SWITCH_ASMCGOCALL, GJ_SWITCH_MORESTACK };
+#define GJ_SWITCH_CNT 3
 
 /* One image, with all that walks have learnt of it. */
 struct gj_module {
@@ -118,7 +118,7 @@ struct gj_module {
 	int32_t m_vdso_sp;  /* offset in m, vdsoPC 8 behind it; -1: not known */
 	int8_t cgo_g_off;   /* where asmcgocall keeps g from SP; -1: not known */
 	int8_t cgo_depth_off;
-	/* Of systemstack and asmcgocall (amd64): where SP is g0's, behind start_va up to end_va. */
+	/* Of functions that switch stacks (amd64): where SP is g0's, behind start_va up to end_va. */
 	struct { uint64_t start_va, end_va; } switched[GJ_SWITCH_CNT]; /* 0: not known */
 	/* Frames at which g0's stack is taken up (seam_thread.c); read when first needed. */
 	bool is_tops_tried;
@@ -223,6 +223,8 @@ struct gj_seam {
 extern const struct gj_seam gj_seams[];
 extern const size_t gj_seam_cnt;
 
+/* True when process address @va is in Go's @function. */
+bool gj_walk_is_in(struct gj_walk *walk, uint64_t va, const char *function);
 /* The goroutine left its own stack with its state saved: SP inside, PC in @function (NULL: any Go code). */
 bool gj_has_left(struct gj_walk *walk, const char *function);
 /* True when link-time @va is an instruction of the code a signal handler returns to. */
