@@ -2,13 +2,14 @@
 /*
  * Walks stopped threads of a live process, for live.py:
  *
- *   live PID [EXE]
+ *   live PID [EXE [dump]]
  *
- * EXE stands in for the program's own file (the same one, stripped). Each line
+ * EXE stands in for the program's own file (the same one, stripped). With dump
+ * no more of the memory is read than perf's largest stack dump holds. Each line
  * of standard input is a request: fs base, then rax rbx rcx rdx rsi rdi rbp rsp
  * rip r8 ... r15, all in hex. The answer is one line:
  *
- *   complete|cut ROOT|REASON GAP VA:HOW VA:HOW ...
+ *   complete|cut ROOT|REASON GAP	VA:HOW:SP:MAY_MISS	VA:HOW:SP:MAY_MISS ...
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #include "stitch/stitch.h"
 
 #define MAX_FILES 64
+#define DUMP_BYTES 65528 /* perf record --call-graph dwarf,65528 */
 
 struct file {
 	uint64_t start_va, end_va, bias;
@@ -36,6 +38,8 @@ struct target {
 	size_t file_cnt;
 	struct gj_goffsets offsets;
 	bool has_offsets;
+	bool is_dump;
+	uint64_t sp; /* of the request */
 };
 
 static int read_memory(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
@@ -44,6 +48,8 @@ static int read_memory(void *data, uint64_t va, void *bytes_out, size_t size_byt
 	struct iovec local = { bytes_out, size_bytes };
 	struct iovec remote = { (void *)(uintptr_t)va, size_bytes };
 
+	if (target->is_dump && (va < target->sp || va - target->sp > DUMP_BYTES - size_bytes))
+		return -1;
 	return process_vm_readv(target->pid, &local, 1, &remote, 1, 0) == (ssize_t)size_bytes ? 0 :
 												-1;
 }
@@ -135,7 +141,7 @@ static void answer(struct gj_stitcher *stitcher, struct target *target, char *li
 	struct gj_stitch_input input = { .regs.mask = 0xff01ff };
 	struct gj_stitch_view view = {
 		.data = target, .read = read_memory, .find_image = find_image,
-		.arch = GJ_ARCH_AMD64, .offsets = target->has_offsets ? &target->offsets : NULL,
+		.arch = GJ_ARCH_AMD64, .offsets = target->has_offsets && !target->is_dump ? &target->offsets : NULL,
 	};
 	uint64_t values[18], fs_base = 0;
 	char *at = line;
@@ -144,14 +150,16 @@ static void answer(struct gj_stitcher *stitcher, struct target *target, char *li
 	for (size_t i = 0; i < 17; i++)
 		values[i] = strtoull(at, &at, 16);
 	input.regs.values = values;
-	if (view.offsets && view.offsets->tls_g != INT64_MIN)
+	target->sp = values[7];
+	if (!target->is_dump && view.offsets && view.offsets->tls_g != INT64_MIN)
 		read_memory(target, fs_base + (uint64_t)view.offsets->tls_g, &view.g, sizeof(view.g));
 	if (gj_stitch(stitcher, &view, &input, &stack))
 		exit(1);
 	printf("%s %s %d", stack.is_complete ? "complete" : "cut",
 	       stack.is_complete ? stack.root : gj_cut_text(stack.cut), stack.has_gap);
 	for (size_t i = 0; i < stack.cnt; i++)
-		printf("\t%" PRIx64 ":%c", frames[i].va, hows[frames[i].how]);
+		printf("\t%" PRIx64 ":%c:%" PRIx64 ":%d", frames[i].va, hows[frames[i].how],
+		       frames[i].sp, frames[i].may_miss);
 	putchar('\n');
 	fflush(stdout);
 }
@@ -166,8 +174,10 @@ int main(int argc, char **argv)
 		return 2;
 	target.pid = atoi(argv[1]);
 	while (fgets(line, sizeof(line), stdin)) {
-		if (!target.maps)
+		if (!target.maps) {
 			open_target(&target, argc > 2 ? argv[2] : NULL);
+			target.is_dump = argc > 3;
+		}
 		answer(stitcher, &target, line);
 	}
 	return 0;

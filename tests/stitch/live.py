@@ -9,8 +9,12 @@ what itself said a moment before: a function that switches stacks has one
 caller, which gdb sees at the function's first instruction, and whatever the
 function then does on another stack, those callers stay.
 
+A second walk at each stop reads no more than a stack dump of perf's holds.
+Its frames must be gdb's as far as nothing is left out; from where something is,
+they must be what gdb finds when it goes on from there.
+
 Prints one line "NAME: N stops, N complete, N cut, N wrong" for each place, the
-reasons of cuts, and each wrong stack.
+reasons of cuts, and each wrong stack; and the same of dumps.
 """
 import collections
 import os
@@ -29,7 +33,7 @@ INJECTED = ("runtime.asyncPreempt", "runtime.sigpanic")
 MAX_FRAMES = 600
 MAX_STOPS = 400
 
-walker = None
+walker = dump_walker = None
 log = open(os.environ["GJ_LOG"], "w")
 totals = collections.Counter()
 
@@ -67,12 +71,42 @@ def registers():
     return [reg("fs_base")] + [reg(r) for r in order]
 
 
-def ours():
-    walker.stdin.write(" ".join("%x" % r for r in registers()) + "\n")
-    walker.stdin.flush()
-    head, *frames = walker.stdout.readline().rstrip("\n").split("\t")
+def ask(which):
+    which.stdin.write(" ".join("%x" % r for r in registers()) + "\n")
+    which.stdin.flush()
+    head, *frames = which.stdout.readline().rstrip("\n").split("\t")
     state, why = head.split(" ", 1)
-    return state, why, [(int(f.split(":")[0], 16), f.split(":")[1]) for f in frames]
+    return state, why, [frame.split(":") for frame in frames]
+
+
+def ours():
+    state, why, frames = ask(walker)
+    return state, why, [(int(f[0], 16), f[1]) for f in frames]
+
+
+def is_part(frames, truth, begin):
+    """What stands behind a gap: a later part of the whole chain, or a thread's first frames."""
+    pcs = [int(frame[0], 16) for frame in frames]
+    if name(pcs[0] - 1) in ("runtime.mstart0", "runtime.mstart"):
+        rest, _ = frames_from({"rip": pcs[0], "rsp": int(frames[0][2], 16), "rbp": 0})
+        return pcs == rest[:len(pcs)]
+    # cgocallback pretends to have been called from where the goroutine's stack was left.
+    # Up to Go 1.19 that is systemstack_switch's first instruction.
+    if {name(pcs[0] - 1), name(pcs[0])} & {"runtime.systemstack_switch", "runtime.asmcgocall"}:
+        del pcs[0]
+    return any(truth[i:i + len(pcs)] == pcs for i in range(begin, len(truth)))
+
+
+def is_dump_right(truth):
+    """(state, why, right) of the walk that has a dump only."""
+    state, why, frames = ask(dump_walker)
+    gaps = [i for i, frame in enumerate(frames) if frame[3] == "1"] + [len(frames)]
+    pcs = [int(frame[0], 16) for frame in frames[:gaps[0]]]
+    right = pcs == truth[:gaps[0]] and all(
+        is_part(frames[gap:gaps[i + 1]], truth, gap) for i, gap in enumerate(gaps[:-1]))
+    if state == "complete" and len(gaps) == 1:
+        right &= pcs == truth or why.startswith(("thread", "mcall", "schedule"))
+    return state, why, right
 
 
 def frames_of_gdb():
@@ -81,7 +115,7 @@ def frames_of_gdb():
     while frame is not None and len(pcs) < MAX_FRAMES:
         kind = frame.type()
         pc = frame.pc()
-        if kind != gdb.INLINE_FRAME and kind != gdb.SIGTRAMP_FRAME:
+        if kind not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME, gdb.SIGTRAMP_FRAME):
             pcs.append(pc)
             # A return address behind a call is looked up before it.
             called = name(pc - 1) if len(pcs) > 1 else name(pc)
@@ -197,7 +231,7 @@ def whole_at_entry():
     pcs = [first]
     while frame is not None and len(pcs) < MAX_FRAMES:
         pc = frame.pc()
-        if frame.type() != gdb.INLINE_FRAME:
+        if frame.type() not in (gdb.INLINE_FRAME, gdb.TAILCALL_FRAME):
             pcs.append(pc)
             called = name(pc - 1)
             if called in TOPS:
@@ -220,6 +254,8 @@ class Place:
         self.title = title
         self.counts = collections.Counter()
         self.cuts = collections.Counter()
+        self.dumps = collections.Counter()
+        self.dump_cuts = collections.Counter()
         self.shown = 0
 
     def compare(self):
@@ -227,6 +263,17 @@ class Place:
         if truth is None:
             self.counts["unknown"] += 1
             return
+        state, why, right = is_dump_right(truth)
+        self.dumps[state if right else "wrong"] += 1
+        if state == "cut":
+            self.dump_cuts["%s, at %s" % (why.rstrip(" 01"), gdb.execute(
+                "info symbol $rip", to_string=True).split(" in section")[0])] += 1
+        if not right and self.dumps["wrong"] <= 3:
+            say("# wrong with a dump in %s at %s (%s %s):" % (self.title, gdb.execute(
+                "info symbol $rip", to_string=True).split(" in section")[0], state, why))
+            say("#   ours " + " < ".join("%s%s" % ("gap " * (f[3] == "1"), name(int(f[0], 16) - (i > 0)))
+                                         for i, f in enumerate(ask(dump_walker)[2][:14])))
+            say("#   gdb  " + " < ".join(name(pc - (i > 0)) for i, pc in enumerate(truth[:14])))
         state, why, frames = ours()
         mine = [pc for pc, _ in frames]
         self.counts["stops"] += 1
@@ -262,6 +309,10 @@ class Place:
             self.title, counts["stops"], counts["complete"], counts["cut"], counts["wrong"],
             counts["unknown"]))
         for why, cnt in self.cuts.most_common(5):
+            say("#   cut %d times: %s" % (cnt, why))
+        say("%s, dumps: %d complete, %d cut, %d wrong" % (
+            self.title, self.dumps["complete"], self.dumps["cut"], self.dumps["wrong"]))
+        for why, cnt in self.dump_cuts.most_common(3):
             say("#   cut %d times: %s" % (cnt, why))
 
 
@@ -317,17 +368,17 @@ def place(where, steps, title=None, condition=None, before=()):
 
 
 def start(program, stripped, arguments):
-    global walker
+    global walker, dump_walker
     for line in ("set pagination off", "set confirm off", "set width 0", "set breakpoint pending off",
                  "set debuginfod enabled off", "handle SIGURG nostop noprint pass",
-                 "handle SIGSEGV nostop noprint pass", "set backtrace limit %d" % MAX_FRAMES,
+                 "handle SIGSEGV nostop noprint pass", "handle SIGUSR1 SIGUSR2 nostop noprint pass", "set backtrace limit %d" % MAX_FRAMES,
                  "set backtrace past-main on",
                  "set auto-load python-scripts off", "set python print-stack full",
                  "set disassemble-next-line off", "set language c",
                  "set print demangle off", "set print asm-demangle off"):
         gdb.execute(line, to_string=True)
     # A goroutine preempted while one instruction is stepped does not come back to it.
-    gdb.execute("set environment GODEBUG cpu.sha=off%s" %
+    gdb.execute("set environment GODEBUG cpu.sha=off,cpu.shani=off%s" %
                 ("" if what == "preempt" else ",asyncpreemptoff=1"), to_string=True)
     gdb.execute("file %s" % program, to_string=True)
     gdb.execute("set args %s >/dev/null" % arguments)
@@ -335,8 +386,10 @@ def start(program, stripped, arguments):
     gdb.execute("run", to_string=True)
     gdb.execute("delete", to_string=True)
     gdb.execute("set scheduler-locking step", to_string=True)
-    walker = subprocess.Popen([os.environ["GJ_WALKER"], str(gdb.selected_inferior().pid), stripped],
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    command = [os.environ["GJ_WALKER"], str(gdb.selected_inferior().pid), stripped]
+    walker, dump_walker = (subprocess.Popen(command + more, stdin=subprocess.PIPE,
+                                            stdout=subprocess.PIPE, text=True)
+                           for more in ([], ["dump"]))
 
 
 SWITCHES = ("runtime.morestack", "runtime.systemstack", "runtime.mcall", "runtime.asmcgocall",
@@ -347,7 +400,11 @@ def plain():
     place("main.framed", 60, "prologue, leaf, epilogue")
     place("main.recurse", 40, "recursion", "$rax == 0" if new_abi else None)
     place("main.duff", 120, "duffcopy")
+    place("main.zero", 120, "duffzero")
     place("crypto/sha256.block crypto/internal/fips140/sha256.blockAVX2", 250, "sha256 using rbp")
+    place("crypto/sha1.blockAVX2 crypto/sha1.block", 250, "sha1 using rbp")
+    place("crypto/sha512.blockAVX2 crypto/internal/fips140/sha512.blockAVX2", 250, "sha512 using rbp")
+    place("crypto/md5.block", 100, "md5 using rbp")
     place("runtime.nanotime1", 120, "vdso by nanotime1")
     place("time.now", 120, "vdso by time.now")
     place("runtime.systemstack", 150, "systemstack")
@@ -377,6 +434,8 @@ def cgo():
     place("main.goLeaf", 4, "Go under C", before=SWITCHES)
     place("c_leaf", 6, "C under Go under C under Go under C", before=SWITCHES)
     place("c_time", 60, "vdso by libc", before=SWITCHES)
+    place("c_on_signal", 12, "C's signal handler, on its own stack", "$rdi == 10", before=SWITCHES)
+    place("c_on_signal", 12, "C's signal handler, on the thread's stack", "$rdi == 12", before=SWITCHES)
 
 
 program, stripped, what, version = os.environ["GJ_LIVE"].split(":")
