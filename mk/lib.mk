@@ -2,11 +2,16 @@
 # libgojitter and the gojitter command. Directories stand in the order in
 # which a sample passes them; each may include only those above it.
 
-LIB_DIRS := base sample elf demangle goroutine probe debuginfo stitch report session inject record
+LIB_DIRS := base sample elf demangle goroutine probe debuginfo stitch pprof report session inject record
 LIB_SRCS := $(foreach dir,$(LIB_DIRS),$(sort $(wildcard src/$(dir)/*.c)))
 # Where BPF programs cannot be built (mk/bpf.mk) others stand in.
 LIB_SRCS := $(filter-out $(if $(filter on,$(HAVE_BPF)),src/record/no_sampler.c,\
 	src/record/known.c src/record/sampler.c),$(LIB_SRCS))
+# The code for pprof's wire format is made by protoc-c.
+LIB_SRCS += $(O)/gen/pprof/profile.pb-c.c
+PPROF_SRCS := $(wildcard src/pprof/*.c)
+BASE_CFLAGS += -I$(O)/gen
+LDLIBS += -lprotobuf-c
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
@@ -16,6 +21,13 @@ $(O)/obj/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/gen/pprof/profile.pb-c.c: src/pprof/profile.proto
+	$(call say,PROTO,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc-c --proto_path=src --c_out=$(O)/gen $<
+$(O)/gen/pprof/profile.pb-c.h: $(O)/gen/pprof/profile.pb-c.c ;
+$(PPROF_SRCS:%.c=$(O)/obj/%.o) $(PPROF_SRCS:%.c=$(O)/fuzz/obj/%.o): | $(O)/gen/pprof/profile.pb-c.h
 
 $(O)/libgojitter.a: $(LIB_OBJS)
 	$(call say,AR,$@)

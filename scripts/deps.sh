@@ -11,6 +11,8 @@ set -eu
 packages='gcc make libc6-dev pkg-config
 libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev linux-perf golang-go
 clang bpftool libbpf-dev'
+# pprof profiles.
+packages="$packages libprotobuf-c-dev protobuf-c-compiler"
 [ "${1:-}" = demo ] || packages="$packages
 g++ git libiberty-dev libcmocka-dev bpftrace trace-cmd gdb binutils
 lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"

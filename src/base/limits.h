@@ -99,4 +99,16 @@
 /* Rows of one image's compiled call frame information: 2^24, 400 MB. libLLVM has 2^21. */
 #define GJ_MAX_CFI_ROWS (1u << 24)
 
+/*
+ * Bytes of one pprof profile, uncompressed. Profiles of big services have 50 MB;
+ * half a megabyte of gzip can hold half a gigabyte of zeros.
+ */
+#define GJ_MAX_PPROF_BYTES (512u << 20)
+
+/* Bytes one profile may take in memory: an empty message of two bytes takes fifty times that. */
+#define GJ_MAX_PPROF_MEMORY_BYTES (1u << 30)
+
+/* Labels of one sample: our own four and the program's, of which pprof.Do has a few. */
+#define GJ_MAX_PPROF_LABELS 64
+
 #endif

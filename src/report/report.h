@@ -30,6 +30,7 @@ struct gj_frame {
 	const char *name; /* NULL: unknown */
 	const char *file; /* NULL: unknown */
 	int32_t line;
+	int32_t start_line; /* of the function; 0: unknown */
 	bool inlined;
 };
 

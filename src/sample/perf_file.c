@@ -10,13 +10,17 @@
  * HEADER_ARCH (6): u32 length, text as uname -m has it.
  * HEADER_EVENT_DESC (12): u32 events, u32 attr size, then per event the attr,
  * u32 ids, u32 name length, name, u64 id[].
+ * HEADER_CLOCK_DATA (29): u32 version 1, u32 clock, u64 time of day, u64 clock's time.
  */
+#include <errno.h>
+
 #include "sample/sample.h"
 
 #define RECORD_AUXTRACE 71 /* tools/perf/util/event.h: u64 size, ...; that many bytes follow */
 #define HEADER_TRACING_DATA 1
 #define HEADER_ARCH 6
 #define HEADER_EVENT_DESC 12
+#define HEADER_CLOCK_DATA 29
 #define MIN_HEADER_BYTES 104
 #define MAX_EVENTS 65536
 #define MAX_NAME 512
@@ -105,6 +109,17 @@ unsigned int gj_perf_file_event_width(struct gj_window file)
 			width = name_bytes;
 	}
 	return width;
+}
+
+int gj_perf_file_clock(struct gj_window file, uint64_t *wall_ns_out, uint64_t *clock_ns_out)
+{
+	struct gj_window clock = find_feature(file, HEADER_CLOCK_DATA);
+	uint32_t version;
+
+	if (!gj_window_u32(clock, 0, &version) || version != 1 ||
+	    !gj_window_u64(clock, 8, wall_ns_out) || !gj_window_u64(clock, 16, clock_ns_out))
+		return -ENOENT;
+	return 0;
 }
 
 enum gj_recorded gj_perf_file_machine(struct gj_window file)

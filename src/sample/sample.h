@@ -42,6 +42,12 @@ int gj_perf_file_gaps(struct gj_window file,
 		      int (*found)(void *data, const struct gj_perf_gap *gap),
 		      void (*passed)(void *data, struct gj_window bytes), void *data);
 
+/*
+ * The time of day and the recording's clock at one moment, in ns: perf notes both
+ * where the clock was chosen (record -k). -ENOENT when it did not.
+ */
+int gj_perf_file_clock(struct gj_window file, uint64_t *wall_ns_out, uint64_t *clock_ns_out);
+
 /* The records of a perf.data file; empty when it is none, or was not finished. */
 struct gj_window gj_perf_file_data(struct gj_window file);
 

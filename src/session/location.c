@@ -54,6 +54,7 @@ struct key {
 
 struct gj_locations {
 	const struct gj_options *options;
+	struct gj_pprof *pprof;
 	struct arena hot, cold; /* entries and texts; frames and names */
 	struct slot *slots;
 	size_t slot_cnt, entry_cnt;
@@ -61,13 +62,14 @@ struct gj_locations {
 	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
 };
 
-struct gj_locations *gj_locations_new(const struct gj_options *options)
+struct gj_locations *gj_locations_new(const struct gj_options *options, struct gj_pprof *pprof)
 {
 	struct gj_locations *locations = calloc(1, sizeof(*locations));
 
 	if (!locations)
 		return NULL;
 	locations->options = options;
+	locations->pprof = pprof;
 	locations->slot_cnt = MIN_SLOTS;
 	locations->slots = calloc(MIN_SLOTS, sizeof(*locations->slots));
 	if (!locations->slots) {
@@ -265,6 +267,26 @@ static bool is_returned_to(const struct gj_dso *dso, uint64_t va)
 	return false;
 }
 
+/* A profile spells names as Go's own do, unless others are asked for. */
+static const char *name_of(struct gj_locations *locations, const char *name)
+{
+	return locations->pprof && !locations->options->name_flags ? name :
+								     format_name(locations, name);
+}
+
+/* Before Go 1.20 the tables do not tell it of inlined functions: theirs may stand for itself too. */
+static int32_t start_line_of(const struct gj_locations *locations, const struct gj_dso *dso,
+			     const struct gj_gofunc *outer, const struct gj_goframe *frame)
+{
+	struct gj_gofunc func = *outer;
+
+	if (frame->start_line || !locations->pprof)
+		return frame->start_line;
+	if (frame->inlined && gj_gotab_find_name(dso->gotab, frame->name, &func))
+		return 0;
+	return gj_gotab_first_line(dso->gotab, &func);
+}
+
 /* Fills the location from Go's tables; false when they do not hold the address. */
 static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 		    struct entry *entry)
@@ -289,9 +311,10 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 		const struct gj_goframe *from = &locations->frames[i];
 
 		location->frames[i] = (struct gj_frame){
-			.name = format_name(locations, from->name),
+			.name = name_of(locations, from->name),
 			.file = from->file,
 			.line = from->line,
+			.start_line = start_line_of(locations, dso, &func, from),
 			.inlined = from->inlined,
 		};
 	}
@@ -318,7 +341,7 @@ static bool fill_host(struct gj_locations *locations, const struct gj_mapping *m
 	return true;
 }
 
-static bool fill_text(struct gj_locations *locations, struct gj_location *location)
+static bool fill_text(struct gj_locations *locations, struct entry *entry)
 {
 	static void (*const formats[])(const struct gj_report *, const struct gj_location *,
 				       struct gj_buf *) = {
@@ -327,10 +350,15 @@ static bool fill_text(struct gj_locations *locations, struct gj_location *locati
 		[GJ_FORMAT_JSON] = gj_json_location,
 		[GJ_FORMAT_CHAINS] = gj_report_location, /* nobody reads it */
 	};
+	struct gj_location *location = &entry->location;
 	struct gj_buf *text = &locations->text;
 
 	text->size_bytes = 0;
-	formats[locations->options->format](&locations->options->report, location, text);
+	if (locations->pprof)
+		gj_pprof_location(locations->pprof, entry->dso, entry->file_off, entry->is_return,
+				  location, text);
+	else
+		formats[locations->options->format](&locations->options->report, location, text);
 	if (text->failed)
 		return false;
 	location->text = take_text(&locations->hot, text->data, text->size_bytes);
@@ -363,7 +391,7 @@ static struct entry *make(struct gj_locations *locations, const struct key *key,
 	if (!(dso && dso->gotab && fill_go(locations, dso, entry)) &&
 	    !fill_host(locations, mapping, &entry->location))
 		return NULL;
-	return fill_text(locations, &entry->location) ? entry : NULL;
+	return fill_text(locations, entry) ? entry : NULL;
 }
 
 const struct gj_location *gj_locations_find(struct gj_locations *locations,

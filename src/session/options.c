@@ -16,6 +16,7 @@ static const struct choice formats[] = {
 	{ "folded", GJ_FORMAT_FOLDED },
 	{ "json", GJ_FORMAT_JSON },
 	{ "chains", GJ_FORMAT_CHAINS },
+	{ "pprof", GJ_FORMAT_PPROF },
 	{ NULL, 0 },
 };
 
@@ -97,6 +98,29 @@ static void parse_perf_fields(struct gj_options *options, const char *list)
 	}
 }
 
+static const struct choice labels[] = {
+	{ "goid", GJ_LABEL_GOID }, { "thread", GJ_LABEL_THREAD }, { "cpu", GJ_LABEL_CPU },
+	{ "pprof", GJ_LABEL_PPROF }, { "none", 0 }, { NULL, 0 },
+};
+
+static int parse_labels(struct gj_options *options, const char *list, struct gj_diag *diag)
+{
+	unsigned int label;
+
+	options->labels = 0;
+	while (*list) {
+		size_t cnt = strcspn(list, ",");
+
+		if (!choose(labels, list, cnt, &label))
+			return gj_diag_set(diag, -EINVAL,
+					   "labels=: '%.*s' is none of goid, thread, cpu, pprof, none",
+					   (int)cnt, list);
+		options->labels |= label;
+		list += cnt + (list[cnt] == ',');
+	}
+	return 0;
+}
+
 static int parse_max_stack(struct gj_options *options, const char *value, struct gj_diag *diag)
 {
 	char *end;
@@ -134,6 +158,7 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 		{ "show-probe", &options->show_probe },
 		{ "host-lines", &options->host_lines },
 		{ "ordered", &options->ordered },
+		{ "kernel", &options->kernel },
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -150,7 +175,7 @@ static int parse_switch(struct gj_options *options, const char *arg, struct gj_d
 
 	if (!is_on)
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, show-probe=",
+				   "'%s' is no option; there are format=, output=, labels=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, kernel=, show-probe=",
 				   arg);
 	if (!arg[cnt] || !choose(switches, arg + cnt + 1, strlen(arg + cnt + 1), &on))
 		return gj_diag_set(diag, -EINVAL, "'%s': it is on or off, as in %.*s=on", arg,
@@ -174,6 +199,8 @@ static const char **find_text(struct gj_options *options, const char *arg)
 		return &options->event;
 	if (!strncmp(arg, "stop-bt=", 8))
 		return &options->stop_bt;
+	if (!strncmp(arg, "output=", 7))
+		return &options->output;
 	return NULL;
 }
 
@@ -190,12 +217,14 @@ static int parse_one(struct gj_options *options, const char *arg, struct gj_diag
 	if (!strncmp(arg, "format=", 7)) {
 		if (!choose(formats, value, strlen(value), &choice))
 			return gj_diag_set(diag, -EINVAL,
-					   "format=%s: the formats are perf, folded and json", value);
+					   "format=%s: the formats are perf, folded, json and pprof", value);
 		options->format = choice;
 		return 0;
 	}
 	if (!strncmp(arg, "fields=", 7))
 		return parse_fields(options, value, diag);
+	if (!strncmp(arg, "labels=", 7))
+		return parse_labels(options, value, diag);
 	if (!strncmp(arg, "max-stack=", 10))
 		return parse_max_stack(options, value, diag);
 	if (!strncmp(arg, "perf-fields=", 12)) {
@@ -211,6 +240,8 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 	*options = (struct gj_options){
 		.report = { .fields = GJ_FIELD_DEFAULT, .inlines = true, .chains = true },
 		.goid = true,
+		.labels = GJ_LABEL_GOID | GJ_LABEL_PPROF,
+		.kernel = true,
 		.max_stack = GJ_MAX_CHAIN,
 	};
 	for (int i = 0; i < arg_cnt; i++) {
@@ -219,6 +250,8 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		if (err)
 			return err;
 	}
+	if (options->format == GJ_FORMAT_PPROF && (!options->output || !*options->output))
+		return gj_diag_set(diag, -EINVAL, "format=pprof: output=FILE says where the profile goes");
 	/* A graph of thousands of goroutines shows nothing: there they must be asked for. */
 	if (options->format == GJ_FORMAT_FOLDED && !options->chose_goid)
 		set_field(options, GJ_FIELD_GOID, 0);

@@ -19,6 +19,7 @@ struct gj_session {
 	struct gj_locations *locations;
 	struct gj_ghistory *history;
 	struct gj_folded *folded;
+	struct gj_pprof *pprof; /* NULL unless format=pprof */
 	struct gj_buf out;
 	uint64_t written_bytes; /* out of out */
 	struct gj_shared shared;
@@ -85,10 +86,13 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->options.prints_file_off = session->host.prints_file_off;
 	session->options.report.id_width = session->host.id_width ? session->host.id_width : 7;
 	session->dsos = gj_dsos_new(&session->host, session->options.symfs);
-	session->locations = gj_locations_new(&session->options);
+	if (session->options.format == GJ_FORMAT_PPROF)
+		session->pprof = gj_pprof_new(&session->options);
+	session->locations = gj_locations_new(&session->options, session->pprof);
 	session->history = gj_ghistory_new();
 	session->folded = gj_folded_new();
-	if (!session->dsos || !session->locations || !session->history || !session->folded ||
+	if ((session->options.format == GJ_FORMAT_PPROF && !session->pprof) || !session->dsos ||
+	    !session->locations || !session->history || !session->folded ||
 	    gj_stitcher_new(&session->chain.stitcher) || !gj_buf_reserve(&session->out, OUT_BYTES)) {
 		host->warn(host->data, "out of memory");
 		gj_session_end(session);
@@ -115,6 +119,14 @@ static void end_chains(struct gj_session *session)
 	gj_buf_add(&session->out, &entry, sizeof(entry));
 }
 
+static void end_profile(struct gj_session *session)
+{
+	struct gj_diag diag = { 0 };
+
+	if (session->pprof && gj_pprof_end(session->pprof, &diag))
+		session->host.warn(session->host.data, diag.text);
+}
+
 void gj_session_end(struct gj_session *session)
 {
 	if (!session)
@@ -124,11 +136,13 @@ void gj_session_end(struct gj_session *session)
 	if (session->options.format == GJ_FORMAT_CHAINS)
 		end_chains(session);
 	flush(session);
+	end_profile(session);
 	if (session->dsos)
 		gj_dsos_sum_up(session->dsos);
 	free(session->folded_event);
 	gj_shared_deinit(&session->shared);
 	gj_folded_free(session->folded);
+	gj_pprof_free(session->pprof);
 	gj_ghistory_free(session->history);
 	gj_locations_free(session->locations);
 	/* Before the images that it learnt from. */
@@ -199,6 +213,7 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 {
 	struct gj_window file = { bytes, size_bytes };
 	struct gj_diag diag = { 0 };
+	uint64_t wall_ns, clock_ns;
 	int err = gj_ghistory_load_trailer(session->history, file, &diag);
 
 	if (err && err != -ENOENT)
@@ -208,6 +223,8 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 	session->plain.event_width = gj_perf_file_event_width(file);
 	session->options.report.event_width = session->plain.event_width;
 	session->knows_width = session->plain.event_width > 0;
+	if (session->pprof && !gj_perf_file_clock(file, &wall_ns, &clock_ns))
+		gj_pprof_clock(session->pprof, wall_ns, clock_ns);
 	if (session->options.goid)
 		note_gaps(session, file);
 }
@@ -390,19 +407,24 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 		if (gj_folded_bytes(session->folded) > GJ_MAX_FOLDED_BYTES)
 			gj_folded_write(session->folded, &session->out);
 		break;
+	case GJ_FORMAT_PPROF:
+		if (gj_pprof_add(session->pprof, record) == -ENOMEM)
+			complain_memory(session);
+		break;
 	}
 	return end_record(session, printer, before);
 }
 
 /*
  * Counts of different events do not add up: without event= the first one seen
- * is folded, as FlameGraph's stackcollapse-perf.pl does it.
+ * is counted, as FlameGraph's stackcollapse-perf.pl does it.
  */
 static bool is_counted(struct gj_session *session, const char *event)
 {
 	struct gj_diag line = { 0 };
 
-	if (session->options.format != GJ_FORMAT_FOLDED || session->options.event)
+	if ((session->options.format != GJ_FORMAT_FOLDED && !session->pprof) ||
+	    session->options.event)
 		return true;
 	if (!session->folded_event)
 		session->folded_event = strdup(event);

@@ -24,7 +24,7 @@ enum gj_class {
 	GJ_CLASS_COROUTINES = 1 << 6,  /* the image links runtime.coroswitch_m */
 };
 
-enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS };
+enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };
 
 /*
  * format=chains, which `gojitter inject` reads: one for each sample with a user
@@ -56,7 +56,10 @@ struct gj_options {
 	unsigned int max_stack; /* frames of a call chain shown */
 	const char *stop_bt; /* frames where perf ends a chain; it prints what is not Go's then */
 	const char *event;   /* the only one shown; NULL: all, in folded stacks the first seen */
-	const char *symfs;   /* these three borrowed from the arguments */
+	const char *symfs;
+	const char *output;  /* of format=pprof; these four borrowed from the arguments */
+	unsigned int labels; /* GJ_LABEL_* of format=pprof */
+	bool kernel;         /* format=pprof: the kernel's frames too */
 };
 
 /* 0, or -EINVAL with @diag. */
@@ -116,6 +119,32 @@ void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
 		     const struct gj_location *const *locations, size_t location_cnt,
 		     struct gj_window text, struct gj_buf *out, unsigned int *event_width_out);
 
+/* Labels of a profile's samples. */
+enum gj_label_kind {
+	GJ_LABEL_GOID = 1 << 0,
+	GJ_LABEL_THREAD = 1 << 1,
+	GJ_LABEL_CPU = 1 << 2,
+	GJ_LABEL_PPROF = 1 << 3, /* the program's own */
+};
+
+/* The profile that format=pprof makes. */
+struct gj_pprof;
+
+struct gj_pprof *gj_pprof_new(const struct gj_options *options); /* NULL: out of memory */
+void gj_pprof_free(struct gj_pprof *pprof);                     /* NULL allowed */
+/* The clock of the samples and the time of day at one moment, in ns. */
+void gj_pprof_clock(struct gj_pprof *pprof, uint64_t wall_ns, uint64_t clock_ns);
+/*
+ * Appends to @text what stands for @location in a record's locations.
+ * @dso: NULL for the kernel proper and unmapped addresses; @file_off: in it
+ */
+void gj_pprof_location(struct gj_pprof *pprof, const struct gj_dso *dso, uint64_t file_off,
+		       bool is_return, const struct gj_location *location, struct gj_buf *text);
+/* 0; -E2BIG when the profile is full; -ENOMEM. */
+int gj_pprof_add(struct gj_pprof *pprof, const struct gj_record *record);
+/* Writes the profile to the run's output=. 0, or negative errno with @diag. */
+int gj_pprof_end(struct gj_pprof *pprof, struct gj_diag *diag);
+
 /*
  * Locations seen, so that each is symbolized and formatted once. Bounded: when
  * the cap is reached all are dropped, so a location lives only until the next
@@ -123,7 +152,8 @@ void gj_shared_merge(struct gj_shared *shared, const struct gj_report *report,
  */
 struct gj_locations;
 
-struct gj_locations *gj_locations_new(const struct gj_options *options);
+/* @pprof: makes the text of locations in format=pprof, else NULL */
+struct gj_locations *gj_locations_new(const struct gj_options *options, struct gj_pprof *pprof);
 void gj_locations_free(struct gj_locations *locations);
 void gj_locations_trim(struct gj_locations *locations);
 /*
