@@ -239,6 +239,59 @@ static int convert(struct arguments *args, struct gj_diag *diag)
 	return err;
 }
 
+/* The other profile: a file, or made from the recording. */
+static int open_other(struct arguments *args, struct gj_profile_file **other_out,
+		      struct gj_diag *diag)
+{
+	struct gj_buf bytes = { 0 };
+	int err;
+
+	if (args->other)
+		return gj_profile_open(args->other, other_out, diag);
+	if (!add_plugin_arg(args, "labels", "none"))
+		return gj_diag_set(diag, -ENOMEM, "out of memory");
+	err = run_perf(args, &bytes, diag);
+	if (!err)
+		err = gj_profile_read((struct gj_window){ (const uint8_t *)bytes.data,
+							  bytes.size_bytes },
+				      args->request.input, other_out, diag);
+	gj_buf_deinit(&bytes);
+	return err;
+}
+
+static int print_comparison(const struct arguments *args, const struct gj_profile *ours,
+			    const struct gj_profile *theirs, struct gj_diag *diag)
+{
+	struct gj_comparison *comparison = NULL;
+	struct gj_buf out = { 0 };
+	int err = gj_compare(ours, theirs, &comparison, diag);
+
+	if (err)
+		return err;
+	if (args->json)
+		gj_comparison_json(comparison, &out);
+	else
+		gj_comparison_text(comparison, args->top, &out);
+	err = out.failed ? gj_diag_set(diag, -ENOMEM, "out of memory") : put_out("-", &out, diag);
+	gj_buf_deinit(&out);
+	gj_comparison_free(comparison);
+	return err;
+}
+
+static int compare(struct arguments *args, struct gj_diag *diag)
+{
+	struct gj_profile_file *ours = NULL, *theirs = NULL;
+	int err = gj_profile_open(args->compare, &ours, diag);
+
+	if (!err)
+		err = open_other(args, &theirs, diag);
+	if (!err)
+		err = print_comparison(args, gj_profile_of(ours), gj_profile_of(theirs), diag);
+	gj_profile_close(theirs);
+	gj_profile_close(ours);
+	return err;
+}
+
 int gj_cmd_pprof(int argc, char **argv)
 {
 	struct arguments args = { .request = { .input = "perf.data" }, .top = 20 };
@@ -246,7 +299,7 @@ int gj_cmd_pprof(int argc, char **argv)
 	int status = parse(&args, argc, argv), err = 0;
 
 	if (!status)
-		err = convert(&args, &diag);
+		err = args.compare ? compare(&args, &diag) : convert(&args, &diag);
 	for (size_t i = 0; i < args.plugin_arg_cnt; i++)
 		free(args.plugin_args[i]);
 	if (status)

@@ -148,6 +148,7 @@ enum gj_match {
 struct gj_aligned {
 	uint32_t sample;       /* index of one of its samples */
 	int64_t weight;
+	int64_t sample_cnt;    /* as the profile counts them, or as it has them */
 	int64_t beyond;        /* other side only: of it, with frames beyond Go's (kernel, vdso, C) */
 	int64_t other_weight;  /* of the stacks it was matched with, on the other side */
 	int64_t other_beyond;
@@ -182,6 +183,7 @@ const struct gj_aligned *gj_comparison_stacks(const struct gj_comparison *compar
 /* Weights of one side. */
 struct gj_compared {
 	int64_t total, user;              /* of all stacks, of those with user code */
+	int64_t once;                     /* of user, in stacks that were hit once */
 	int64_t user_match[GJ_MATCH_CNT]; /* of user, by how it was matched */
 	int64_t match[GJ_MATCH_CNT];      /* of total */
 	int64_t beyond, beyond_matched;   /* with frames beyond Go's; of it, extending a stack of the other side */
