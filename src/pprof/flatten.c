@@ -3,7 +3,9 @@
  * A profile's samples as stacks of Go frames, root first, in the form in which
  * two profiles can be compared. Left out, because runtime/pprof does so (Go
  * src/runtime/traceback.go, tracebackPCs; src/runtime/pprof/proto.go):
- * runtime.goexit, wrappers, and what is not Go's: kernel, vdso, C.
+ * runtime.goexit, wrappers, and what is not Go's: kernel, vdso, C. And, because the
+ * profiler's signal finds it where the preempting one has just put it,
+ * runtime.asyncPreempt as the innermost frame (Go src/runtime/preempt.go).
  */
 #include <errno.h>
 #include <string.h>
@@ -131,6 +133,22 @@ static int add_line(struct flat *flat, const struct gj_profile_line *line)
 	return add_frame(flat, function->name, line->line);
 }
 
+/* The call that preemption puts at the interrupted instruction, before it has done anything. */
+static void drop_preemption(struct flat *flat)
+{
+	const struct gj_comparison *comparison = flat->comparison;
+	uint32_t number;
+
+	if (flat->frame_cnt < 2)
+		return;
+	memcpy(&number, flat->frames.data + flat->frames.size_bytes - sizeof(number), sizeof(number));
+	number = gj_comparison_frame(comparison, number)->name;
+	if (strcmp(comparison->names.keys[number].bytes, "runtime.asyncPreempt"))
+		return;
+	flat->frames.size_bytes -= sizeof(number);
+	flat->frame_cnt--;
+}
+
 static int flatten(struct flat *flat, const struct gj_profile_sample *sample)
 {
 	int err = 0;
@@ -146,6 +164,8 @@ static int flatten(struct flat *flat, const struct gj_profile_sample *sample)
 		for (uint32_t j = location->line_cnt; !err && j-- > 0;)
 			err = add_line(flat, &location->lines[j]);
 	}
+	if (!err)
+		drop_preemption(flat);
 	return err;
 }
 

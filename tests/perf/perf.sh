@@ -45,7 +45,7 @@ write_namespace_entry()
 {
 	mkdir -p "$root/host-lib" "$root/usr/local" "$root/usr/src"
 	ln -sf mawk "$root/usr/bin/awk"
-	for library in $(ldconfig -p | sed -n 's/.* => \(.*libZy[^ ]*\)$/\1/p'); do
+	for library in $(ldconfig -p | sed -n 's/.* => \(.*lib\(Zy\|protobuf-c\)[^ ]*\)$/\1/p'); do
 		[ -e "$root/usr/lib/x86_64-linux-gnu/${library##*/}" ] || cp -L "$library" "$root/host-lib/"
 	done
 	cat >"$entry.new" <<-END
