@@ -184,6 +184,14 @@ LONG_SCRIPTS += tests/stitch/twostack-long.sh
 CHECK_SCRIPTS += tests/stitch/shares.sh tests/stitch/traceback.sh
 LONG_SCRIPTS += tests/stitch/traceback-full.sh
 BENCH_SCRIPTS += tests/bench/shares.sh
+# pprof profiles.
+UNIT_TESTS += pprof
+FUZZ_TARGETS += pprof
+CHECK_SCRIPTS += \
+	tests/pprof/read.sh \
+	tests/pprof/convert.sh \
+	tests/pprof/compare.sh
+LONG_SCRIPTS += tests/pprof/matrix-full.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
@@ -211,6 +219,7 @@ TEST_PROGRAMS += \
 
 TEST_PROGRAMS += \
 	sym/buildid
+TEST_PROGRAMS += pprof/dump
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
@@ -223,7 +232,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
 		-lcmocka $(LDLIBS) $(UNIT_LDFLAGS)
 
 # Allocations that tests/unit/failalloc.h makes fail.
-$(O)/tests/unit/test_memory: UNIT_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%, \
+$(O)/tests/unit/test_memory $(O)/tests/unit/test_pprof: UNIT_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%, \
 	malloc calloc realloc reallocarray strdup strndup tsearch)
 
 $(TEST_BINS): $(O)/tests/%: tests/%.c $(O)/libgojitter.a

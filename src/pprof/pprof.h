@@ -52,7 +52,7 @@ struct gj_profile_location {
 
 struct gj_profile_label {
 	const char *key;
-	const char *str;  /* NULL: the label is a number */
+	const char *str;  /* NULL: the label is a number; never "", which the format cannot hold */
 	int64_t num;
 	const char *unit; /* of num */
 };

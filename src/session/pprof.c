@@ -219,9 +219,11 @@ static uint32_t add_labels(const struct gj_pprof *pprof, const struct gj_record 
 	}
 	if (wanted & GJ_LABEL_CPU && sample->cpu >= 0)
 		at = number_label(at, "cpu", (uint64_t)sample->cpu);
+	/* The format has no empty text: it would be the number 0. */
 	for (size_t i = 0; wanted & GJ_LABEL_PPROF && i < record->label_cnt &&
 			   at < labels + GJ_MAX_PPROF_LABELS; i++)
-		at = text_label(at, record->labels[i].key, record->labels[i].value);
+		if (*record->labels[i].value)
+			at = text_label(at, record->labels[i].key, record->labels[i].value);
 	return (uint32_t)(at - labels);
 }
 
