@@ -188,10 +188,11 @@ BENCH_SCRIPTS += tests/bench/shares.sh
 UNIT_TESTS += pprof
 FUZZ_TARGETS += pprof
 CHECK_SCRIPTS += \
-	tests/pprof/read.sh \
 	tests/pprof/convert.sh \
 	tests/pprof/compare.sh
-LONG_SCRIPTS += tests/pprof/matrix-full.sh
+LONG_SCRIPTS += \
+	tests/pprof/convert-full.sh \
+	tests/pprof/compare-full.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

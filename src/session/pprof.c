@@ -5,16 +5,27 @@
  * src/cmd/internal/pgo/pprof.go wants samples/count or cpu/nanoseconds, and first
  * lines). Everything is named: nothing is left to be looked up in the binaries.
  *
+ * Wrappers are left out of callers, as Go's own profiles do it (Go
+ * src/runtime/traceback.go, tracebackPCs): "go f(x)" calls f by one, a method by
+ * another receiver comes through one.
+ *
  * The text of a location is its number in the profile, four bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "pprof/pprof.h"
 #include "session/session.h"
+
+/* What the linker marks wrappers of one program with: _func.funcID. */
+struct wrapper_id {
+	const struct gj_dso *dso;
+	unsigned int id;
+};
 
 struct gj_pprof {
 	const struct gj_options *options;
@@ -26,6 +37,8 @@ struct gj_pprof {
 	uint64_t wall_ns, clock_ns;   /* one moment by two clocks; 0: unknown */
 	uint64_t left_out_cnt;        /* samples for which the profile had no room */
 	uint32_t program;             /* mapping of the Go program met first */
+	struct wrapper_id *wrappers;  /* owned; one for each Go program met */
+	size_t wrapper_cnt;
 };
 
 struct gj_pprof *gj_pprof_new(const struct gj_options *options)
@@ -50,6 +63,7 @@ void gj_pprof_free(struct gj_pprof *pprof)
 		return;
 	gj_profile_builder_free(pprof->builder);
 	gj_buf_deinit(&pprof->event);
+	free(pprof->wrappers);
 	free(pprof);
 }
 
@@ -135,6 +149,50 @@ static int add_other(struct gj_pprof *pprof, const struct gj_location *location,
 	return 0;
 }
 
+/*
+ * The number of wrappers is the highest (Go src/internal/abi/symtab.go): 23 since
+ * Go 1.25, 22 since 1.22, at least 21 before. A program without any has a lower one.
+ */
+static unsigned int find_wrapper_id(const struct gj_gotab *gotab)
+{
+	const struct gj_goinfo *info = gj_gotab_info(gotab);
+	unsigned int highest = 0, least = info->go_minor >= 25 ? 23 : info->go_minor >= 22 ? 22 : 21;
+	struct gj_gofunc func;
+
+	for (uint32_t i = 0; i < info->func_cnt; i++)
+		if (!gj_gotab_func(gotab, i, &func) && func.func_id > highest)
+			highest = func.func_id;
+	return highest >= least ? highest : UINT_MAX;
+}
+
+static unsigned int wrapper_id_of(struct gj_pprof *pprof, const struct gj_dso *dso)
+{
+	unsigned int id;
+	struct wrapper_id *wrappers;
+
+	for (size_t i = 0; i < pprof->wrapper_cnt; i++)
+		if (pprof->wrappers[i].dso == dso)
+			return pprof->wrappers[i].id;
+	id = find_wrapper_id(dso->gotab);
+	wrappers = reallocarray(pprof->wrappers, pprof->wrapper_cnt + 1, sizeof(*wrappers));
+	if (wrappers) {
+		pprof->wrappers = wrappers;
+		wrappers[pprof->wrapper_cnt++] = (struct wrapper_id){ dso, id };
+	}
+	return id;
+}
+
+/* Whether the function that holds a call is a wrapper. */
+static bool is_wrapper(struct gj_pprof *pprof, const struct gj_dso *dso, uint64_t file_off)
+{
+	struct gj_gofunc func;
+	uint64_t va;
+
+	return !gj_image_off_to_va(dso->image, file_off, &va) &&
+	       !gj_gotab_find_func(dso->gotab, va - 1, &func) &&
+	       func.func_id == wrapper_id_of(pprof, dso);
+}
+
 /* Innermost first. *@cnt_out is less than the location's where inlined ones are not shown. */
 static int add_lines(struct gj_pprof *pprof, const struct gj_location *location,
 		     struct gj_profile_line *lines, uint32_t *cnt_out)
@@ -165,7 +223,7 @@ void gj_pprof_location(struct gj_pprof *pprof, const struct gj_dso *dso, uint64_
 {
 	struct gj_profile_line lines[GJ_MAX_INLINE_DEPTH + 1];
 	struct gj_profile_location profiled = { .address_va = location->ip, .lines = lines };
-	uint32_t index;
+	uint32_t index = GJ_PROFILE_NONE;
 	int err;
 
 	/* Modules of the kernel have a file, but are mapped by nobody. */
@@ -179,7 +237,10 @@ void gj_pprof_location(struct gj_pprof *pprof, const struct gj_dso *dso, uint64_
 		profiled.address_va--;
 	if (!err)
 		err = add_lines(pprof, location, lines, &profiled.line_cnt);
-	if (!err)
+	if (is_return && location->is_go && profiled.line_cnt && is_wrapper(pprof, dso, file_off))
+		profiled.line_cnt--;
+	/* Nothing of the wrapper is left: no location. */
+	if (!err && (profiled.line_cnt || !location->is_go))
 		err = gj_profile_add_location(pprof->builder, &profiled, &index);
 	if (err)
 		text->failed = true;
@@ -238,7 +299,8 @@ static uint32_t take_locations(const struct gj_pprof *pprof, const struct gj_rec
 
 		if (location->is_kernel && !pprof->options->kernel)
 			continue;
-		memcpy(&locations[cnt++], location->text, sizeof(*locations));
+		memcpy(&locations[cnt], location->text, sizeof(*locations));
+		cnt += locations[cnt] != GJ_PROFILE_NONE;
 	}
 	return cnt;
 }

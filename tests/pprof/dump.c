@@ -19,7 +19,8 @@ static void print_location(const struct gj_profile *profile, const struct gj_pro
 		const struct gj_profile_line *line = &location->lines[i];
 		const struct gj_profile_function *function = &profile->functions[line->function];
 
-		printf(" %s %s:%" PRId64 " s=%" PRId64, function->name, function->filename, line->line,
+		if (*function->name)
+			printf(" %s %s:%" PRId64 " s=%" PRId64, function->name, function->filename, line->line,
 		       function->start_line);
 	}
 	putchar(';');

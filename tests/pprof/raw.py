@@ -70,7 +70,7 @@ def add(together, key, values):
 def same(raw, dump):
     (types, theirs, their_maps), (our_types, ours, our_maps) = read_raw(raw), read_dump(dump)
     bad = 0
-    if types != our_types or their_maps != our_maps:
+    if types != our_types or not set(their_maps) <= set(our_maps):
         print("types or mappings differ:", types, our_types, their_maps, our_maps)
         bad += 1
     for key in sorted(set(theirs) | set(ours)):
@@ -104,4 +104,5 @@ def leaves(raw, script):
     return not wrong and sum(ours.values()) > 100
 
 
-sys.exit(0 if {"same": same, "leaves": leaves}[sys.argv[1]](sys.argv[2], sys.argv[3]) else 1)
+if __name__ == "__main__":
+    sys.exit(0 if {"same": same, "leaves": leaves}[sys.argv[1]](sys.argv[2], sys.argv[3]) else 1)
