@@ -175,8 +175,9 @@ const char *filter_description(const char **long_description)
 {
 	*long_description =
 		"Go function names (stripped binaries too), inlined calls, file:line and goroutine IDs.\n"
-		"Options by --dlarg: format=perf|folded|json, goid=on|off, inline=on|off, lines=on|off,\n"
-		"short=on|off, readable=on|off, chain=on|off, ns=on|off, annotate=on|off,\n"
-		"show-probe=on|off, fields=LIST, symfs=DIR. See gojitter-perf(1).";
+		"Options by --dlarg: format=perf|folded|json|pprof, goid=on|off, inline=on|off,\n"
+		"lines=on|off, short=on|off, readable=on|off, chain=on|off, ns=on|off, annotate=on|off,\n"
+		"show-probe=on|off, fields=LIST, symfs=DIR, output=FILE, labels=LIST, kernel=on|off.\n"
+		"See gojitter-perf(1).";
 	return "makes Go programs readable";
 }

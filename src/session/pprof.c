@@ -255,10 +255,11 @@ static struct gj_profile_label *text_label(struct gj_profile_label *label, const
 	return label + 1;
 }
 
+/* Without a unit 0 is no label at all to readers. */
 static struct gj_profile_label *number_label(struct gj_profile_label *label, const char *key,
-					     uint64_t value)
+					     uint64_t value, const char *unit)
 {
-	*label = (struct gj_profile_label){ .key = key, .num = (int64_t)value, .unit = "" };
+	*label = (struct gj_profile_label){ .key = key, .num = (int64_t)value, .unit = unit };
 	return label + 1;
 }
 
@@ -271,7 +272,7 @@ static uint32_t add_labels(const struct gj_pprof *pprof, const struct gj_record 
 	struct gj_profile_label *at = labels;
 
 	if (wanted & GJ_LABEL_GOID && record->goid.state == GJ_GOID_KNOWN)
-		at = number_label(at, "goid", record->goid.goid);
+		at = number_label(at, "goid", record->goid.goid, "");
 	if (wanted & GJ_LABEL_THREAD) {
 		gj_buf_fmt(thread, "%s/%u", sample->comm ? sample->comm : "", sample->tid);
 		gj_buf_chr(thread, '\0');
@@ -279,7 +280,7 @@ static uint32_t add_labels(const struct gj_pprof *pprof, const struct gj_record 
 			at = text_label(at, "thread", thread->data);
 	}
 	if (wanted & GJ_LABEL_CPU && sample->cpu >= 0)
-		at = number_label(at, "cpu", (uint64_t)sample->cpu);
+		at = number_label(at, "cpu", (uint64_t)sample->cpu, "cpu");
 	/* The format has no empty text: it would be the number 0. */
 	for (size_t i = 0; wanted & GJ_LABEL_PPROF && i < record->label_cnt &&
 			   at < labels + GJ_MAX_PPROF_LABELS; i++)
