@@ -19,6 +19,7 @@
 #define HEADER_AUXTRACE 18 /* tools/perf/util/header.h; its index has offsets into the data */
 #define HEADER_EVENT_DESC 12
 #define BUFFER_BYTES (1U << 20)
+#define PASS_BYTES (4 << 20)
 
 static int flush(struct gj_inject_copier *copier)
 {
@@ -169,10 +170,22 @@ static int patch_header(struct gj_inject_copier *copier)
 	return err ? err : patch_off(copier, 56);
 }
 
+/* Hands on what lies between *@from_out and @to, once that is worth it. */
+static void pass(const struct gj_inject_copier *copier, const uint8_t **from_out, const uint8_t *to)
+{
+	const struct gj_inject_sink *sink = copier->sink;
+
+	if (!sink->passed || to - *from_out < PASS_BYTES)
+		return;
+	sink->passed(sink->data, (struct gj_window){ *from_out, (size_t)(to - *from_out) });
+	*from_out = to;
+}
+
 static int copy_data(struct gj_inject_copier *copier)
 {
 	struct gj_window data = gj_perf_file_data(copier->file);
 	struct gj_cursor cur = gj_cursor_init(data);
+	const uint8_t *from = cur.pos;
 	struct gj_perf_record record;
 	int err = 0;
 
@@ -188,6 +201,7 @@ static int copy_data(struct gj_inject_copier *copier)
 			err = gj_inject_sample(copier, &record);
 		else
 			err = gj_inject_put(copier, (struct gj_window){ start, (size_t)(cur.pos - start) });
+		pass(copier, &from, cur.pos);
 	}
 	return err;
 }

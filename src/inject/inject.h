@@ -71,6 +71,8 @@ bool gj_chains_find(struct gj_chains *chains, const struct gj_perf_layout *sampl
 struct gj_inject_sink {
 	void *data;
 	int (*put)(void *data, uint64_t off, const void *bytes, size_t size_bytes);
+	/* Called now and then with bytes of the file that will not be looked at again; NULL allowed. */
+	void (*passed)(void *data, struct gj_window bytes);
 };
 
 /* 0 for a file gj_inject_copy takes, else a negative errno with @diag: what it is, what to do. */

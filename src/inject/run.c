@@ -238,6 +238,18 @@ static int put(void *data, uint64_t off, const void *bytes, size_t size_bytes)
 	return 0;
 }
 
+/* Whole pages of the input's mapping; reading them again would bring them back. */
+static void give_back(void *data, struct gj_window bytes)
+{
+	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)bytes.base + page_bytes - 1) & ~(page_bytes - 1);
+	uintptr_t end = ((uintptr_t)bytes.base + bytes.size_bytes) & ~(page_bytes - 1);
+
+	(void)data;
+	if (end > begin)
+		madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Gives the output its name, in place of what had it. */
 static int name_output(struct run *run)
 {
@@ -265,7 +277,7 @@ static int name_output(struct run *run)
 
 static int write_output(struct run *run, struct gj_chains *chains, struct gj_inject_stats *stats_out)
 {
-	const struct gj_inject_sink sink = { .data = run, .put = put };
+	const struct gj_inject_sink sink = { .data = run, .put = put, .passed = give_back };
 	struct gj_diag diag = { 0 };
 	int err = gj_inject_copy(run->input, chains, &sink, stats_out, &diag);
 

@@ -25,7 +25,7 @@ static struct gj_window exact(const uint8_t *bytes, size_t size_bytes)
 
 static bool copy_file(struct gj_window file, struct gj_chains *chains, struct iw_copy *copy)
 {
-	const struct gj_inject_sink sink = { copy, iw_put };
+	const struct gj_inject_sink sink = { .data = copy, .put = iw_put };
 	struct gj_inject_stats stats;
 
 	copy->size_bytes = 0;

@@ -56,7 +56,7 @@ static int teardown(void **state)
 
 static int copy_file(struct fixture *fixture)
 {
-	const struct gj_inject_sink sink = { &fixture->copy, iw_put };
+	const struct gj_inject_sink sink = { .data = &fixture->copy, .put = iw_put };
 
 	gj_chains_free(fixture->chains);
 	fixture->chains = NULL;
@@ -214,7 +214,7 @@ static void long_chains_are_capped(void **state)
 	struct gj_chain_entry entry = {
 		.time_ns = 1000, .ip = IW_USER_IP, .tid = 100, .cpu = 1, .va_cnt = va_cnt,
 	};
-	const struct gj_inject_sink sink = { &fixture->copy, iw_put };
+	const struct gj_inject_sink sink = { .data = &fixture->copy, .put = iw_put };
 	size_t end = sizeof(entry) + 8 * va_cnt;
 	uint64_t cnt = 0;
 
