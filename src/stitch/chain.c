@@ -52,6 +52,7 @@ static bool may_lack_caller(struct gj_walk *walk, uint64_t va)
 /* What a frame of a chain says of those behind it. */
 enum behind {
 	BEHIND_CALLER,
+	BEHIND_INTERRUPTED, /* whoever was interrupted: an exact address, no call */
 	BEHIND_LOST, /* its caller is left out */
 	BEHIND_ROOT, /* nothing: it is a root */
 	BEHIND_CUT,  /* RBP is another stack's from here on */
@@ -67,10 +68,14 @@ enum behind {
 static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_out)
 {
 	struct gj_stitch_image image;
-	struct gj_module *module = gj_walk_module(walk, va - 1, &image);
+	struct gj_module *module = gj_walk_module(walk, va, &image);
 	const struct gj_place *place;
 	const char *name;
 
+	/* RBP is that of whoever was interrupted, so that its own address is skipped. */
+	if (module && module->image && gj_module_place(module, va - image.bias)->is_sigreturn)
+		return BEHIND_LOST;
+	module = gj_walk_module(walk, va - 1, &image);
 	if (!module || !module->gotab)
 		return BEHIND_CALLER;
 	place = gj_module_place(module, va - 1 - image.bias);
@@ -78,6 +83,8 @@ static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_o
 		return BEHIND_CALLER;
 	name = gj_seams[place->seam - 1].name;
 	*root_out = name;
+	if (gj_seams[place->seam - 1].is_injected)
+		return BEHIND_INTERRUPTED;
 	if (!strcmp(name, "goexit") || !strcmp(name, "mstart") || !strcmp(name, "rt0_go") ||
 	    !strcmp(name, "mcall"))
 		return BEHIND_ROOT;
@@ -111,28 +118,40 @@ static size_t usable_cnt(struct gj_walk *walk, const struct chain *chain)
 	return i < chain->cnt ? i + 1 : chain->cnt;
 }
 
+/* @index: of an address of the chain, behind one of which @last says what follows */
+static struct gj_stack_frame frame_of(struct gj_walk *walk, const struct chain *chain,
+				      size_t index, enum behind last)
+{
+	struct gj_stitch_image image;
+	struct gj_stack_frame frame = {
+		.va = chain_va(chain, index),
+		.how = index ? GJ_FRAME_FP : GJ_FRAME_IP,
+		.is_return = index && last != BEHIND_INTERRUPTED,
+		.may_miss = last == BEHIND_LOST,
+	};
+
+	if (gj_walk_module(walk, frame.va, &image)) {
+		frame.image = image.image;
+		frame.bias = image.bias;
+	}
+	return frame;
+}
+
 static void append(struct gj_walk *walk, const struct chain *chain, size_t from)
 {
 	struct gj_stack *stack = walk->stack;
 	enum behind last = BEHIND_CALLER;
 	const char *root = NULL;
+	bool lacks_caller = false;
 
 	if (from > 1)
 		last = behind(walk, chain_va(chain, from - 1), &root);
 	for (size_t i = from; i < chain->cnt && last < BEHIND_ROOT; i++) {
-		struct gj_stitch_image image;
-		struct gj_stack_frame frame = {
-			.va = chain_va(chain, i),
-			.how = i ? GJ_FRAME_FP : GJ_FRAME_IP,
-			.is_return = i > 0,
-			.may_miss = last == BEHIND_LOST ||
-				    (i == 1 && !from && may_lack_caller(walk, chain_va(chain, 0))),
-		};
+		struct gj_stack_frame frame = frame_of(walk, chain, i, last);
 
-		if (gj_walk_module(walk, frame.va, &image)) {
-			frame.image = image.image;
-			frame.bias = image.bias;
-		}
+		frame.may_miss |= lacks_caller;
+		/* Interrupted anywhere, it may have had no frame pointer of its own. */
+		lacks_caller = (!i || last == BEHIND_INTERRUPTED) && may_lack_caller(walk, frame.va);
 		if (stack->cnt == stack->max) {
 			stack->cut = GJ_CUT_LIMIT;
 			return;

@@ -9,7 +9,8 @@
 
 #include "stackwriter.h"
 
-enum { MAIN, LEAF, MIDDLE, GOEXIT, PUSHED, GROWS, MCALL, SYSTEMSTACK, CGOCALLBACK, ASMCGOCALL, SIGRETURN };
+enum { MAIN, LEAF, MIDDLE, GOEXIT, PUSHED, GROWS, MCALL, SYSTEMSTACK, CGOCALLBACK, ASMCGOCALL, SIGRETURN,
+       SIGPANIC };
 
 static const struct sw_func funcs[] = {
 	[MAIN] = { "main.main", 24 },
@@ -24,6 +25,7 @@ static const struct sw_func funcs[] = {
 	[CGOCALLBACK] = { "runtime.cgocallback", 16 },
 	[ASMCGOCALL] = { "runtime.asmcgocall", 8, 0, "\x48\x89\x7c\x24\x08", 5 },
 	[SIGRETURN] = { "runtime.sigreturn", 0, 0, "\x48\xc7\xc0\x0f\0\0\0\x0f\x05", 9 },
+	[SIGPANIC] = { "runtime.sigpanic", 8 },
 	{ NULL },
 };
 #define FUNC_CNT (sizeof(funcs) / sizeof(funcs[0]) - 1)
@@ -244,6 +246,29 @@ static void chain_over_seams(void **state)
 	sw_walk(sw, 0, 0);
 	assert_int_equal(sw->stack.cnt, 4);
 	assert_true(sw->stack.is_complete);
+	assert_false(sw->stack.frames[1].may_miss);
+	assert_true(sw->stack.frames[2].may_miss);
+	/* Who was interrupted stands at an instruction of its own, and may have had no frame yet. */
+	for (unsigned int off = 0; off <= 4; off += 4) {
+		uint64_t faulted[] = { SW_AT(MIDDLE, 4), SW_AT(SIGPANIC, 0x40), SW_AT(off ? MIDDLE : LEAF, off),
+				       SW_AT(MAIN, 0x40), SW_AT(GOEXIT, 1) };
+
+		sw->input.user_chain = faulted;
+		sw->input.user_cnt = 5;
+		sw_walk(sw, 0, 0);
+		assert_true(sw->stack.is_complete);
+		assert_true(sw->stack.frames[1].is_return);
+		assert_false(sw->stack.frames[2].is_return);
+		assert_false(sw->stack.frames[2].may_miss);
+		assert_true(sw->stack.frames[3].is_return);
+		assert_int_equal(sw->stack.frames[3].may_miss, !off);
+	}
+	/* A signal: the chain goes on with the caller of whoever it came to. */
+	chain[1] = SW_AT(SIGRETURN, 0);
+	sw->input.user_chain = chain;
+	sw->input.user_cnt = 4;
+	sw_walk(sw, 0, 0);
+	assert_int_equal(sw->stack.cnt, 4);
 	assert_false(sw->stack.frames[1].may_miss);
 	assert_true(sw->stack.frames[2].may_miss);
 }
