@@ -93,7 +93,8 @@ def pairs(stack, binary):
             continue
         if caller["may_miss"]:
             continue
-        if callee["func"] in INTERRUPTED or caller["func"] == "runtime.goexit":
+        # cgocallback's copy on the goroutine's stack returns to where the runtime says it was left.
+        if callee["func"] in INTERRUPTED + ("runtime.systemstack_switch",) or caller["func"] == "runtime.goexit":
             continue
         # The kernel, not a call, has put the restorer there.
         if "sigreturn" in (caller["func"] or ""):
