@@ -99,8 +99,8 @@ enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *pl
 	}
 	if (!gj_walk_on_cur(walk, walk->sp)) {
 		/* Interrupted with its own frame noted in g0.sched.sp: the next one's is kept in it. */
-		if (walk->view->arch == GJ_ARCH_AMD64 && gj_walk_runtime(walk) &&
-		    walk->sp == runtime->cgo_sp && gj_walk_u64(walk, walk->sp, &before))
+		if (walk->view->arch == GJ_ARCH_AMD64 && walk->sp == runtime->cgo_sp &&
+		    gj_walk_u64(walk, walk->sp, &before))
 			runtime->cgo_sp = before;
 		return GJ_STEP_STAY;
 	}

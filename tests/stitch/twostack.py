@@ -24,6 +24,8 @@ import sys
 
 FEWEST_SAMPLES, FEWEST_CALLS = 200, 500
 INTERRUPTED = ("runtime.asyncPreempt", "runtime.sigpanic", "runtime.sigpanic0")
+# Their callers were not called by them: those above, and the frame that cgocallback's copy returns to.
+COPIES = INTERRUPTED + ("runtime.systemstack_switch",)
 ANY = -1  # where a jump through a register goes
 
 
@@ -93,13 +95,14 @@ def pairs(stack, binary):
             continue
         if caller["may_miss"]:
             continue
-        # cgocallback's copy on the goroutine's stack returns to where the runtime says it was left.
-        if callee["func"] in INTERRUPTED + ("runtime.systemstack_switch",) or caller["func"] == "runtime.goexit":
+        if callee["func"] in COPIES or caller["func"] == "runtime.goexit":
             continue
         # The kernel, not a call, has put the restorer there.
         if "sigreturn" in (caller["func"] or ""):
             continue
-        is_exact = above is None or above["func"] in INTERRUPTED or "sigreturn" in (above["func"] or "")
+        # A seam leads to either kind.
+        is_exact = (above is None or callee["how"] == "seam" or above["func"] in INTERRUPTED or
+                    "sigreturn" in (above["func"] or ""))
         yield callee, caller, is_exact
 
 
