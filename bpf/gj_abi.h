@@ -106,5 +106,108 @@ _Static_assert(sizeof(struct gj_process) == 48, "shared with BPF programs");
 _Static_assert(sizeof(struct gj_exe) == 16, "shared with BPF programs");
 _Static_assert(sizeof(struct gj_stack_record) == 136, "shared with files");
 _Static_assert(sizeof(struct gj_stack_part) == 16, "shared with files");
+/*
+ * Unwinding in the kernel (bpf/unwind.bpf.h): what code does with the stack, as
+ * rows sorted by start, each good until the next one. Made by src/profile out of
+ * .gopclntab and call frame information.
+ */
+struct gj_unwind_row {
+	__u32 start; /* bytes from struct gj_unwind_range.base */
+	__u32 rule;  /* enum gj_rule_kind above GJ_RULE_SHIFT, a value of that kind below */
+};
+#define GJ_RULE_SHIFT 28
+#define GJ_RULE_MASK 0x0fffffffu
+/* Of C code: CFA's offset / 8, and above it how far below the CFA RBP is saved / 8 (0: nowhere). */
+#define GJ_RULE_CFA_MASK 0xffffu
+#define GJ_RULE_RBP_SHIFT 16
+
+enum gj_rule_kind {
+	GJ_RULE_NONE = 0, /* nothing describes this code */
+	/* Go: the value is SP's delta, CFA = SP + delta + 8. Those with a name are seams. */
+	GJ_RULE_GO = 1,
+	GJ_RULE_ROOT = 2,        /* goexit, mstart, rt0_go; a C thread's first frame */
+	GJ_RULE_SYSTEMSTACK = 3,
+	GJ_RULE_MORESTACK = 4,
+	GJ_RULE_MCALL = 5,
+	GJ_RULE_GOGO = 6,
+	GJ_RULE_ASMCGOCALL = 7,
+	GJ_RULE_CGOCALLBACK = 8,
+	GJ_RULE_CROSSCALL2 = 9,
+	GJ_RULE_VDSO_CALLER = 10,
+	GJ_RULE_SCHEDULE = 11,
+	GJ_RULE_SWITCHING = 12,  /* moves SP by what no table says */
+	GJ_RULE_SIGRETURN = 13,  /* what was interrupted stands above SP */
+	GJ_RULE_C_SP = 14,       /* C: CFA from SP */
+	GJ_RULE_C_BP = 15,       /* C: CFA from RBP */
+};
+
+/* Code mapped in a process. */
+struct gj_unwind_range {
+	__u64 start; /* of what is mapped; GJ_NO_RANGE: unused */
+	__u64 size;
+	__u64 base;  /* address that rows count from */
+	__u32 first; /* row */
+	__u32 cnt;   /* of rows; 0: nothing is known of this code */
+};
+#define GJ_NO_RANGE 0x7fffffffffffffffull
+#define GJ_UNWIND_RANGES 64
+
+/* Value of gj_prof_target, by process. All addresses are the process'. */
+struct gj_unwind_target {
+	__u64 go_lo, go_hi;         /* Go's code */
+	__u64 switch_lo, switch_hi; /* runtime.systemstack_switch */
+	__s32 cgo_g;                /* where asmcgocall keeps g, from SP; -1: not known */
+	__u32 reserved;
+	struct gj_unwind_range ranges[GJ_UNWIND_RANGES]; /* by start */
+};
+
+/* Key of gj_prof_sum; up to GJ_PROF_CUT_LIMIT also how a stack ends. */
+enum gj_profile_sum {
+	GJ_PROF_COMPLETE = 0,       /* to a goroutine's or a thread's first frame */
+	GJ_PROF_CUT_NO_BYTES = 1,   /* a stack word could not be read */
+	GJ_PROF_CUT_BOUNDS = 2,     /* it would leave the stack */
+	GJ_PROF_CUT_NOT_UP = 3,
+	GJ_PROF_CUT_NO_IMAGE = 4,   /* no file's code at the address */
+	GJ_PROF_CUT_NO_TABLE = 5,   /* Go code of which nothing is known */
+	GJ_PROF_CUT_NO_RULE = 6,    /* C code that nothing describes, without a frame pointer */
+	GJ_PROF_CUT_UNDEFINED = 7,  /* return address 0 */
+	GJ_PROF_CUT_NO_RUNTIME = 8, /* a switch of stacks, and g or m could not be read */
+	GJ_PROF_CUT_SWITCHING = 9,  /* in the middle of a switch of stacks */
+	GJ_PROF_CUT_LIMIT = 10,     /* more frames than GJ_PROFILE_USER */
+	GJ_PROF_SAMPLES = 11,
+	GJ_PROF_NO_GOROUTINE = 12,  /* the thread works for none */
+	GJ_PROF_NO_RUNTIME = 13,    /* g or m could not be read: a C thread */
+	GJ_PROF_OTHER_PROGRAM = 14, /* the process runs another one by now; not counted as samples */
+	GJ_PROF_LOST_STACK = 15,    /* gj_prof_stack was full */
+	GJ_PROF_LOST_COUNT = 16,    /* gj_prof_count was full */
+	/* With --compare-fp: the kernel's own walk by frame pointers beside ours. */
+	GJ_PROF_FP_COMPLETE = 17,
+	GJ_PROF_FP_CALLER = 18,     /* its second frame is ours */
+	GJ_PROF_SUM_CNT = 19,
+};
+
+#define GJ_PROFILE_USER 128 /* frames kept; a power of two */
+#define GJ_PROFILE_KERNEL 48
+
+struct gj_profile_stack_key {
+	__u64 hash; /* of the stack */
+	__u32 round;
+	__u32 tgid;
+};
+
+/* Value of gj_prof_stack. */
+struct gj_profile_stack {
+	__u32 kernel_cnt, user_cnt;
+	enum gj_profile_sum end;
+	__u32 has_gap; /* callers may be missing somewhere */
+	__u64 kernel[GJ_PROFILE_KERNEL]; /* innermost first */
+	__u64 user[GJ_PROFILE_USER];     /* return addresses but the first */
+};
+
+/* Key of gj_prof_count; the value is how many samples. */
+struct gj_profile_key {
+	struct gj_profile_stack_key stack;
+	__u64 goid; /* 0: none, or not asked for */
+};
 
 #endif
