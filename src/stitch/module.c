@@ -218,3 +218,24 @@ struct gj_module *gj_walk_modules(const struct gj_walk *walk)
 {
 	return walk->stitcher->modules;
 }
+
+int gj_stitch_facts(const struct gj_image *image, const struct gj_gotab *gotab,
+		    struct gj_stitch_facts *facts_out)
+{
+	struct gj_stitch_image what = { .image = image, .gotab = gotab };
+	struct gj_module *module = module_new(&what);
+
+	if (!module)
+		return -ENOMEM;
+	*facts_out = (struct gj_stitch_facts){
+		.m_vdso_sp = module->m_vdso_sp,
+		.cgo_g_off = module->cgo_g_off,
+		.seam_cnt = module->seam_cnt,
+	};
+	for (size_t i = 0; i < module->seam_cnt; i++) {
+		facts_out->seams[i].name = gj_seams[module->seams[i].seam - 1].name;
+		facts_out->seams[i].entry_va = module->seams[i].entry_va;
+	}
+	gj_module_free(module);
+	return 0;
+}

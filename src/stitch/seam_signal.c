@@ -10,6 +10,7 @@
  *   arm64 (arch/arm64/include/uapi/asm/sigcontext.h, kernel/signal.c):
  *     312 + 8 n  x0 .. x30; 560 sp, 568 pc
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -46,6 +47,20 @@ bool gj_is_in_sigreturn(const struct gj_image *image, uint64_t va)
 	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
 
 	return is_restorer(image, va - (is_arm64 ? sizeof(restorer_arm64) : sizeof(restorer_amd64)));
+}
+
+int gj_stitch_find_restorer(const struct gj_image *image, uint64_t va, uint64_t *va_out)
+{
+	bool is_arm64 = gj_image_arch(image) == GJ_ARCH_ARM64;
+	const uint8_t *want = is_arm64 ? restorer_arm64 : restorer_amd64;
+	size_t size_bytes = is_arm64 ? sizeof(restorer_arm64) : sizeof(restorer_amd64);
+	struct gj_window code = gj_image_at(image, va);
+	const uint8_t *at = code.base ? memmem(code.base, code.size_bytes, want, size_bytes) : NULL;
+
+	if (!at)
+		return -ENOENT;
+	*va_out = va + (uint64_t)(at - code.base);
+	return 0;
 }
 
 static bool read_amd64(struct gj_walk *walk, uint64_t *pc_out)

@@ -212,4 +212,20 @@ void gj_cfi_count(const struct gj_cfi *cfi, size_t *rows_out, size_t *expression
 /* Row number @index and its link-time address; NULL past the last. */
 const struct gj_cfi_row *gj_cfi_row(const struct gj_cfi *cfi, size_t index, uint64_t *va_out);
 
+/* What walks know of one Go image's runtime before they begin: for walks elsewhere, in BPF. */
+#define GJ_STITCH_SEAMS 64
+struct gj_stitch_facts {
+	int32_t m_vdso_sp; /* offset in m, m.vdsoPC 8 behind it; -1: not known */
+	int32_t cgo_g_off; /* where asmcgocall keeps g, from SP on g0's stack; -1: not known */
+	size_t seam_cnt;
+	/* Row of the seam table by name (docs/stacks.md), and its function's link-time entry. */
+	struct { const char *name; uint64_t entry_va; } seams[GJ_STITCH_SEAMS];
+};
+
+/* 0 or -ENOMEM. */
+int gj_stitch_facts(const struct gj_image *image, const struct gj_gotab *gotab,
+		    struct gj_stitch_facts *facts_out);
+/* Link-time address of the next restorer (what signal handlers return to) from @va on; -ENOENT: none. */
+int gj_stitch_find_restorer(const struct gj_image *image, uint64_t va, uint64_t *va_out);
+
 #endif
