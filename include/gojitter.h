@@ -58,6 +58,9 @@ struct gj_sample {
 	/* The host's own first line shows more than stands here: let it print that one. */
 	bool host_line;
 	const struct gj_mapping *mapping; /* of ip; NULL: gj_host.resolve tells */
+	/* The host knows the goroutine for certain, from the thread itself. */
+	bool has_goid;
+	uint64_t goid;
 };
 
 struct gj_host {

@@ -500,7 +500,10 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 	record.complete = is_complete(chain);
 	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF)
 		return put_other(session, &record);
-	if (session->options.goid) {
+	if (session->options.goid && sample->has_goid) {
+		record.goid = (struct gj_goid){ .state = GJ_GOID_KNOWN, .goid = sample->goid,
+						.source = "host" };
+	} else if (session->options.goid) {
 		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
 		find_labels(session, &record);
