@@ -26,6 +26,10 @@ $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name gj_$(subst -,_,$*) >$@
 
+# Kept: make would remove what only led to a skeleton.
+.SECONDARY: $(patsubst bpf/%.bpf.c,$(O)/bpf/%.bpf.o,$(wildcard bpf/*.bpf.c))
+
 ifeq ($(HAVE_BPF),on)
-$(O)/obj/src/record/sampler.o: $(O)/bpf/sampler.skel.h
+$(O)/obj/src/record/sampler.o $(O)/fuzz/obj/src/record/sampler.o: $(O)/bpf/sampler.skel.h
+$(O)/obj/src/profile/profiler.o $(O)/fuzz/obj/src/profile/profiler.o: $(O)/bpf/profile.skel.h
 endif
