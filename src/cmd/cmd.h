@@ -26,6 +26,7 @@ int gj_cmd_demangle(int argc, char **argv);
 int gj_cmd_debuginfo(int argc, char **argv);
 int gj_cmd_record(int argc, char **argv);
 int gj_cmd_pprof(int argc, char **argv);
+int gj_cmd_profile(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
 

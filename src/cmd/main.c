@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "record", gj_cmd_record, "perf record that knows goroutines" },
 	{ "pprof", gj_cmd_pprof, "pprof profile of a recording; a recording compared with a profile" },
+	{ "profile", gj_cmd_profile, "CPU profile of Go processes, unwound and added up in the kernel" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
 	{ "inject", gj_cmd_inject, "copy of a perf.data file with whole call chains" },

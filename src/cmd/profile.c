@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* gojitter profile: the options of a profile that the kernel adds up (src/profile does it). */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/cmd.h"
+#include "profile/profile.h"
+
+#define MAX_PIDS 64 /* as many as bpf/profile.bpf.c has room for */
+
+static const char help[] =
+	"usage: gojitter profile [OPTION...] -p PID[,PID...]\n"
+	"\n"
+	"Samples the CPU time of Go processes, unwinds each stack in the kernel and\n"
+	"counts equal ones there; prints folded stacks, kernel part included. Ends after\n"
+	"--for, with the processes, or by SIGINT.\n"
+	"\n"
+	"  -p, --pid=PID        processes that are running\n"
+	"  -F, --freq=HZ        samples a second and processor (99)\n"
+	"      --for=TIME       how long: 500ms, 10s, 2m\n"
+	"  -o, --output=FILE    in place of standard output\n"
+	"      --folded         folded stacks, as flame graphs are made of; the default\n"
+	"      --by=goid        each goroutine's stacks apart\n"
+	"      --compare-fp     say what the kernel's own walk by frame pointers finds\n"
+	"      --cost           say what a sample costs here; no profile\n"
+	"  -q, --quiet          say nothing but errors\n"
+	"  -h, --help           this text\n";
+
+enum { OPT_FOR = 256, OPT_FOLDED, OPT_BY, OPT_COMPARE_FP, OPT_COST };
+
+static const struct option options[] = {
+	{ "pid", required_argument, NULL, 'p' },
+	{ "freq", required_argument, NULL, 'F' },
+	{ "for", required_argument, NULL, OPT_FOR },
+	{ "output", required_argument, NULL, 'o' },
+	{ "folded", no_argument, NULL, OPT_FOLDED },
+	{ "by", required_argument, NULL, OPT_BY },
+	{ "compare-fp", no_argument, NULL, OPT_COMPARE_FP },
+	{ "cost", no_argument, NULL, OPT_COST },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+/* What the options fill. */
+struct arguments {
+	struct gj_profile_options profile;
+	uint32_t pids[MAX_PIDS];
+};
+
+static void say(const char *line)
+{
+	fprintf(stderr, "gojitter: %s\n", line);
+}
+
+static void say_nothing(const char *line)
+{
+	(void)line;
+}
+
+/* A whole number from 1 to @max, up to one of @ends. */
+static bool parse_number(const char **text, unsigned long max, const char *ends,
+			 unsigned int *number_out)
+{
+	char *end;
+	unsigned long value;
+
+	errno = 0;
+	value = strtoul(*text, &end, 10);
+	if (end == *text || **text == '-' || errno || value < 1 || value > max ||
+	    (*end && !strchr(ends, *end)))
+		return false;
+	*number_out = (unsigned int)value;
+	*text = end;
+	return true;
+}
+
+static bool parse_pids(struct arguments *args, const char *text)
+{
+	while (*text) {
+		unsigned int pid;
+
+		if (args->profile.pid_cnt == MAX_PIDS || !parse_number(&text, 1 << 22, ",", &pid))
+			return false;
+		args->pids[args->profile.pid_cnt++] = pid;
+		text += *text == ',';
+	}
+	return args->profile.pid_cnt > 0;
+}
+
+static bool parse_time(const char *text, uint64_t *ns_out)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {
+		{ "ms", 1000000 }, { "s", 1000000000 }, { "", 1000000000 }, { "m", 60000000000 },
+		{ "h", 3600000000000 },
+	};
+	unsigned int number;
+
+	if (!parse_number(&text, 1000000, "msh", &number))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(text, units[i].unit)) {
+			*ns_out = number * units[i].ns;
+			return true;
+		}
+	return false;
+}
+
+/* False when the option's value is wrong. */
+static bool take_option(struct arguments *args, int c, const char *value)
+{
+	struct gj_profile_options *profile = &args->profile;
+
+	switch (c) {
+	case 'p': return parse_pids(args, value);
+	case 'F': return parse_number(&value, 20000, "", &profile->hz);
+	case 'o': profile->output = value; return *value;
+	case 'q': profile->say = say_nothing; return true;
+	case OPT_FOR: return parse_time(value, &profile->for_ns);
+	case OPT_FOLDED: return true;
+	case OPT_BY: profile->by_goid = true; return !strcmp(value, "goid");
+	case OPT_COMPARE_FP: profile->compare_fp = true; return true;
+	default: profile->cost = true; return true;
+	}
+}
+
+/* 0 to go on, else the exit status plus one. */
+static int parse(struct arguments *args, int argc, char **argv)
+{
+	int c, which = 0;
+
+	while ((c = getopt_long(argc, argv, "p:F:o:qh", options, &which)) != -1) {
+		if (c == 'h') {
+			fputs(help, stdout);
+			return 1;
+		}
+		if (c == '?') {
+			fputs("see gojitter profile --help\n", stderr);
+			return GJ_EXIT_USAGE + 1;
+		}
+		if (!take_option(args, c, optarg)) {
+			if (c < 256)
+				return gj_cmd_usage("profile", "-%c %s: not understood", c, optarg) + 1;
+			return gj_cmd_usage("profile", "--%s %s: not understood", options[which].name,
+					    optarg) + 1;
+		}
+	}
+	if (optind < argc)
+		return gj_cmd_usage("profile", "%s: not understood", argv[optind]) + 1;
+	if (!args->profile.pid_cnt)
+		return gj_cmd_usage("profile", "nothing to profile; give -p PID") + 1;
+	return 0;
+}
+
+int gj_cmd_profile(int argc, char **argv)
+{
+	static char folded[] = "format=folded", goid_on[] = "goid=on", goid_off[] = "goid=off";
+	char *session_args[2] = { folded, goid_off };
+	struct arguments args = {
+		.profile = {
+			.hz = 99,
+			.session_args = session_args,
+			.session_arg_cnt = 2,
+			.say = say,
+		},
+	};
+	struct gj_diag diag = { 0 };
+	int err, status = parse(&args, argc, argv);
+
+	if (status)
+		return status - 1;
+	args.profile.pids = args.pids;
+	if (args.profile.by_goid)
+		session_args[1] = goid_on;
+	err = gj_profile_run(&args.profile, &diag);
+	return err ? gj_cmd_fail_diag(err, &diag) : 0;
+}

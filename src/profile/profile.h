@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Profiles that the kernel adds up: a BPF program on a timer unwinds the stacks
+ * of Go processes by tables made here and counts them; what comes out goes
+ * through a session as samples do (docs/profile.md).
+ */
+#ifndef GJ_PROFILE_H
+#define GJ_PROFILE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "elf/elf.h"
+#include "gj_abi.h"
+#include "gojitter.h"
+#include "stitch/stitch.h"
+
+struct gj_profile_options {
+	const uint32_t *pids; /* at least one */
+	unsigned int pid_cnt;
+	unsigned int hz;      /* samples a second and processor */
+	uint64_t for_ns;      /* 0: until a signal, or until all processes have ended */
+	const char *output;   /* file; NULL: standard output */
+	char *const *session_args; /* key=value options of the session */
+	int session_arg_cnt;
+	bool by_goid;         /* count each goroutine's stacks apart */
+	bool compare_fp;      /* the kernel's own walk beside ours */
+	bool cost;            /* measure the program, print no profile */
+	/* One line without newline. */
+	void (*say)(const char *line);
+};
+
+/*
+ * gj_profile_run - take one profile
+ *
+ * Returns 0; -EPERM when the kernel does not let this user do it, -EOPNOTSUPP
+ * when it cannot, or gojitter was built without BPF; -ENOENT when a process is
+ * no Go program; -ESRCH, -E2BIG, -ENOMEM, errors of open(2) and write(2).
+ * Nothing stays in the kernel on any way out, SIGKILL included.
+ */
+int gj_profile_run(const struct gj_profile_options *options, struct gj_diag *diag);
+
+/* --- shared by the files of src/profile only --- */
+
+/*
+ * gj_profile_rows - what an image's code does with the stack, as rows by address
+ * @gotab, @facts: NULL when it has no Go code
+ * @base_va: link-time address that rows count from, below all code
+ * @rows_out: array of struct gj_unwind_row, by start, owned by the caller
+ *
+ * 0, -ENOMEM, -E2BIG when code reaches beyond 4 GiB.
+ */
+int gj_profile_rows(const struct gj_image *image, const struct gj_gotab *gotab,
+		    const struct gj_stitch_facts *facts, uint64_t base_va, struct gj_buf *rows_out);
+
+/* One file, or the vdso, that is mapped executable in some process. */
+struct gj_profile_image {
+	uint64_t inode;
+	uint32_t dev_major, dev_minor;
+	bool is_vdso;
+	struct gj_image *image; /* NULL: cannot be read, nothing is known of its code */
+	struct gj_gotab *gotab;
+	struct gj_stitch_facts facts; /* where there is a gotab */
+	struct gj_symbol_index *symbols; /* made when first needed */
+	uint64_t base_va;
+	uint32_t first, cnt; /* of the rows of all images */
+};
+
+struct gj_profile_process {
+	uint32_t pid;
+	char comm[16];
+	bool has_ended;
+	struct gj_maps *maps;
+	struct gj_goruntime runtime;
+	struct gj_unwind_target target;
+};
+
+/* What is profiled: processes, the images mapped in them, and their rows. */
+struct gj_profile_targets {
+	struct gj_profile_image *images; /* owned, as are the two below */
+	size_t image_cnt;
+	struct gj_profile_process *processes;
+	size_t process_cnt;
+	struct gj_buf rows; /* struct gj_unwind_row */
+	uint64_t rows_ns;   /* what making them took */
+};
+
+int gj_profile_targets_add(struct gj_profile_targets *targets, uint32_t pid, struct gj_diag *diag);
+void gj_profile_targets_deinit(struct gj_profile_targets *targets);
+struct gj_profile_process *gj_profile_process(const struct gj_profile_targets *targets,
+					      uint32_t pid);
+/* The image behind @vma, NULL when it was not there at the beginning. */
+struct gj_profile_image *gj_profile_image(const struct gj_profile_targets *targets,
+					  const struct gj_vma *vma);
+
+/* Names of the kernel's functions, out of /proc/kallsyms. */
+struct gj_kallsyms;
+
+struct gj_kallsyms *gj_kallsyms_new(void); /* NULL: out of memory; without permission it is empty */
+void gj_kallsyms_free(struct gj_kallsyms *kallsyms); /* NULL allowed */
+/* @mapping_out: dso, and sym where it is known; until the next call. -ENOENT outside the kernel. */
+int gj_kallsyms_find(const struct gj_kallsyms *kallsyms, uint64_t va,
+		     struct gj_mapping *mapping_out);
+
+/* The BPF program, loaded. */
+struct gj_profiler;
+
+/* One stack of one round and how often it was seen. */
+struct gj_profile_entry {
+	uint32_t pid;
+	uint64_t goid; /* 0: none, or not asked for */
+	uint64_t cnt;
+	const struct gj_profile_stack *stack; /* for the call */
+};
+
+int gj_profiler_new(const struct gj_profile_options *options,
+		    const struct gj_profile_targets *targets, struct gj_profiler **profiler_out,
+		    struct gj_diag *diag);
+void gj_profiler_free(struct gj_profiler *profiler); /* NULL allowed */
+/* Begins sampling. */
+int gj_profiler_start(struct gj_profiler *profiler, struct gj_diag *diag);
+void gj_profiler_stop(struct gj_profiler *profiler);
+/* Takes out what has been counted; stops at the first non-zero result of @take. */
+int gj_profiler_drain(struct gj_profiler *profiler,
+		      int (*take)(void *data, const struct gj_profile_entry *entry), void *data,
+		      struct gj_diag *diag);
+/* Sums so far, GJ_PROF_SUM_CNT of them. */
+void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out);
+/* What one run of each program took: nothing, the kernel's own walk, ours; 0: never ran. */
+struct gj_profile_cost {
+	uint64_t empty_ns, fp_ns, ours_ns; /* mean of a run */
+	uint64_t runs;                     /* of ours */
+};
+void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out);
+
+/* The way from entries to text. */
+struct gj_profile_sink;
+
+struct gj_profile_sink *gj_profile_sink_new(const struct gj_profile_options *options,
+					    struct gj_profile_targets *targets,
+					    struct gj_diag *diag); /* NULL with @diag */
+int gj_profile_sink_take(void *sink, const struct gj_profile_entry *entry);
+/* Writes what is left and frees it. 0 or the error of writing. */
+int gj_profile_sink_end(struct gj_profile_sink *sink, struct gj_diag *diag);
+
+#endif
