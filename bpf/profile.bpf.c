@@ -127,19 +127,16 @@ static __always_inline void add_kernel(struct bpf_perf_event_data *ctx,
 	}
 }
 
+/* 1: no more to clear. */
 static long clear_frame(__u32 index, struct gj_profile_stack **stack)
 {
-	(*stack)->user[((*stack)->user_cnt + index) & (GJ_PROFILE_USER - 1)] = 0;
-	return 0;
-}
+	__u32 user = (*stack)->user_cnt + index, kernel = (*stack)->kernel_cnt + index;
 
-static long clear_kernel(__u32 index, struct gj_profile_stack **stack)
-{
-	__u32 at = (*stack)->kernel_cnt + index;
-
-	if (at < GJ_PROFILE_KERNEL)
-		(*stack)->kernel[at] = 0;
-	return 0;
+	if (user < GJ_PROFILE_USER)
+		(*stack)->user[user] = 0;
+	if (kernel < GJ_PROFILE_KERNEL)
+		(*stack)->kernel[kernel] = 0;
+	return user >= GJ_PROFILE_USER && kernel >= GJ_PROFILE_KERNEL;
 }
 
 /* What is left of other samples behind this one's frames goes before it is kept. */
@@ -147,8 +144,7 @@ static __always_inline long keep_stack(struct gj_profile_work *work)
 {
 	struct gj_profile_stack *stack = &work->stack;
 
-	bpf_loop(GJ_PROFILE_USER - (stack->user_cnt & (GJ_PROFILE_USER - 1)), clear_frame, &stack, 0);
-	bpf_loop(GJ_PROFILE_KERNEL, clear_kernel, &stack, 0);
+	bpf_loop(GJ_PROFILE_USER, clear_frame, &stack, 0);
 	return bpf_map_update_elem(&gj_prof_stack, &work->key.stack, stack, BPF_NOEXIST);
 }
 

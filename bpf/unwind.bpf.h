@@ -257,6 +257,9 @@ static __always_inline int gj_step_cgocallback(struct gj_unwind *u, struct gj_pr
 
 	if (gj_unwind_on(u, u->sp) != GJ_ON_GOROUTINE)
 		return GJ_SEAM_STAY;
+	/* Begun inside the newest one, which has its place there already. */
+	if (sp && sp < u->reached[GJ_ON_THREAD] && !gj_read(sp, &sp))
+		sp = 0;
 	if (gj_unwind_on(u, sp) != GJ_ON_THREAD || !gj_read(sp, &before)) {
 		stack->has_gap = 1;
 		return GJ_SEAM_STAY;

@@ -128,10 +128,10 @@ int gj_profiler_drain(struct gj_profiler *profiler,
 		      struct gj_diag *diag);
 /* Sums so far, GJ_PROF_SUM_CNT of them. */
 void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out);
-/* What one run of each program took: nothing, the kernel's own walk, ours; 0: never ran. */
+/* What a sample took in each program: doing nothing, the kernel's own walk, ours; 0: never ran. */
 struct gj_profile_cost {
-	uint64_t empty_ns, fp_ns, ours_ns; /* mean of a run */
-	uint64_t runs;                     /* of ours */
+	uint64_t empty_ns, fp_ns, ours_ns; /* mean */
+	uint64_t samples;
 };
 void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out);
 

@@ -296,26 +296,40 @@ void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out)
 			sums_out[sum] = 0;
 }
 
-static uint64_t mean_ns(const struct bpf_program *program, uint64_t *runs_out)
+static void read_times(const struct bpf_program *program, uint64_t *ns_out, uint64_t *runs_out)
 {
 	struct bpf_prog_info info = { 0 };
 	uint32_t size_bytes = sizeof(info);
 
-	*runs_out = 0;
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size_bytes) || !info.run_cnt)
-		return 0;
+	*ns_out = *runs_out = 0;
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size_bytes))
+		return;
+	*ns_out = info.run_time_ns;
 	*runs_out = info.run_cnt;
-	return info.run_time_ns / info.run_cnt;
+}
+
+/* Runs that found another process took as long as the program that does nothing. */
+static uint64_t mean_ns(const struct bpf_program *program, uint64_t empty_ns, uint64_t sample_cnt)
+{
+	uint64_t ns, runs, other_ns;
+
+	read_times(program, &ns, &runs);
+	other_ns = runs > sample_cnt ? (runs - sample_cnt) * empty_ns : 0;
+	return sample_cnt && ns > other_ns ? (ns - other_ns) / sample_cnt : 0;
 }
 
 void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out)
 {
 	struct gj_profile *skel = profiler->skel;
-	uint64_t runs;
+	uint64_t sums[GJ_PROF_SUM_CNT], ns, runs;
 
-	cost_out->empty_ns = mean_ns(skel->progs.gj_prof_empty, &runs);
-	cost_out->fp_ns = mean_ns(skel->progs.gj_prof_fp, &runs);
-	cost_out->ours_ns = mean_ns(skel->progs.gj_prof_sample, &cost_out->runs);
+	gj_profiler_sums(profiler, sums);
+	read_times(skel->progs.gj_prof_empty, &ns, &runs);
+	cost_out->empty_ns = runs ? ns / runs : 0;
+	cost_out->samples = sums[GJ_PROF_SAMPLES];
+	cost_out->fp_ns = mean_ns(skel->progs.gj_prof_fp, cost_out->empty_ns, cost_out->samples);
+	cost_out->ours_ns =
+		mean_ns(skel->progs.gj_prof_sample, cost_out->empty_ns, cost_out->samples);
 }
 
 #else

@@ -174,7 +174,12 @@ static int add_c(struct drafts *drafts, const struct gj_image *image, const stru
 	return 0;
 }
 
-/* C's return addresses are looked up a byte lower, and so is that of a restorer. */
+#define RESTORER_BYTES 9 /* mov $15,%rax; syscall */
+
+/*
+ * C's return addresses are looked up a byte lower, and so is that of a restorer.
+ * In the kernel it stands behind its last instruction.
+ */
 static void add_restorers(struct drafts *drafts, const struct gj_image *image,
 			  const struct gj_goinfo *go)
 {
@@ -190,8 +195,8 @@ static void add_restorers(struct drafts *drafts, const struct gj_image *image,
 
 			add(drafts, is_go ? va : va - 1, rule_of(GJ_RULE_SIGRETURN, 0),
 			    ORDER_RESTORER);
-			add(drafts, va + 9, rule_of(GJ_RULE_NONE, 0), ORDER_RESTORER_END);
-			va += 9;
+			va += RESTORER_BYTES;
+			add(drafts, va + 1, rule_of(GJ_RULE_NONE, 0), ORDER_RESTORER_END);
 		}
 	}
 }

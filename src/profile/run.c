@@ -118,8 +118,8 @@ static void say_cost(const struct run *run)
 
 	gj_profiler_cost(run->profiler, &cost);
 	gj_buf_fmt(&line,
-		   "a sample takes %llu ns (%llu runs); a program that does nothing %llu ns, the kernel's own walk %llu ns",
-		   (unsigned long long)cost.ours_ns, (unsigned long long)cost.runs,
+		   "a sample takes %llu ns (mean of %llu); a program that does nothing %llu ns, the kernel's own walk %llu ns",
+		   (unsigned long long)cost.ours_ns, (unsigned long long)cost.samples,
 		   (unsigned long long)cost.empty_ns, (unsigned long long)cost.fp_ns);
 	say(run, &line);
 	gj_buf_fmt(&line, "at %u samples a second that is %.3f %% of a processor", run->options->hz,
