@@ -193,6 +193,10 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/pprof/convert-full.sh \
 	tests/pprof/compare-full.sh
+# gojitter profile.
+CHECK_SCRIPTS += tests/bpf/profile.sh
+LONG_SCRIPTS += tests/bpf/profile-long.sh
+BENCH_SCRIPTS += tests/bench/profile.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \

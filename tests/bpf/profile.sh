@@ -1,0 +1,153 @@
+#!/bin/sh
+# gojitter profile: stacks unwound in the kernel against the known ones of
+# tests/fixtures/kinds, goroutines against the program's own numbers, shares
+# against the program's own CPU profile; what it leaves, what it says.
+. tests/tap.sh
+
+gojitter=$O/gojitter
+work=$(mktemp -d)
+target=
+trap '[ -z "$target" ] || kill $target 2>/dev/null; rm -rf "$work"' EXIT
+mkfifo "$work/stdin"
+
+# Starts kinds in the background and waits until all its goroutines run.
+start() # BINARY [ARG...]
+{
+	: >"$work/truth"
+	if [ $# -gt 1 ]; then
+		"$@" >"$work/truth" &
+	else
+		sleep 1000 >"$work/stdin" &
+		holder=$!
+		"$1" <"$work/stdin" >"$work/truth" &
+	fi
+	target=$!
+	for _ in $(seq 100); do
+		! grep -q ready "$work/truth" || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
+finish()
+{
+	[ -z "${holder:-}" ] || kill $holder 2>/dev/null
+	holder=
+	wait $target 2>/dev/null
+	target=
+}
+
+# Wants 98 of 100 stacks whole, by gojitter's own sums and by what the stacks show.
+by_goid() # BINARY
+{
+	start "$1" && "$gojitter" profile -p $target -F 1499 --for 1s --by=goid --compare-fp \
+		-o "$work/folded" 2>"$work/said"
+	status=$?
+	finish
+	cat "$work/said"
+	[ $status -eq 0 ] && awk '/ complete;/ { whole = $7 } END { exit !(whole >= 98) }' "$work/said" &&
+		tests/bpf/profile.py "$work/truth" "$work/folded"
+}
+
+# Both profiles at once; the program's ends first.
+beside_pprof() # GOVERSION BINARY
+{
+	start "$2" 4 "$work/cpu.pb.gz" && "$gojitter" profile -p $target -F 499 --by=goid \
+		-o "$work/folded" 2>"$work/said" || return 1
+	finish
+	toolchain=$(tests/toolchains.sh "$1")
+	GOROOT=${toolchain#* } GOTOOLCHAIN=local "${toolchain#* }/bin/go" tool pprof -top -cum \
+		-nodecount=1000 -nodefraction=0 "$2" "$work/cpu.pb.gz" >"$work/top" 2>"$work/err" || {
+		cat "$work/err"
+		return 1
+	}
+	tests/bpf/profile.py "$work/truth" "$work/folded" "$work/top"
+}
+
+# The figures belong into the log, too, when all is well.
+check() # NAME CMD...
+{
+	tap_check "$@"
+	echo "$tap_out" | sed 's/^/# /'
+}
+
+if [ "$(id -u)" -ne 0 ]; then
+	tap_skip 'profiles' 'sampling in the kernel wants root'
+	tap_done
+fi
+
+for version in ${GJ_PROFILE_VERSIONS:-1.19 1.23 1.27}; do
+	for variant in exe cgo pie+strip; do
+		if binary=$(tests/fixtures/build.sh "$version" kinds $variant 2>&1); then
+			check "$version $variant: stacks and goroutines" by_goid "$binary"
+		else
+			tap_fail "$version $variant builds" "$binary"
+		fi
+	done
+done
+for version in ${GJ_PROFILE_VERSIONS:-1.27}; do
+	binary=$(tests/fixtures/build.sh "$version" kinds exe) &&
+		check "$version: shares beside the program's own profile" beside_pprof "$version" "$binary"
+done
+
+# What stock bpftool shows while it runs, and what is left when it is killed.
+ours() { bpftool -j prog show | grep -c gj_prof_sample; }
+before=$(ours)
+binary=$(tests/fixtures/build.sh 1.27 kinds exe)
+start "$binary"
+"$gojitter" profile -p $target -F 499 -q -o "$work/folded" &
+profile=$!
+sleep 1
+for map in gj_prof_stack gj_prof_count gj_prof_sum gj_prof_target; do
+	bpftool map dump name $map >"$work/$map" 2>&1
+done
+check 'bpftool prints stacks, counts and sums by name' sh -c "
+	grep -q '\"end\": \"GJ_PROF_COMPLETE\"' $work/gj_prof_stack &&
+	grep -q '\"user_cnt\": [1-9]' $work/gj_prof_stack &&
+	grep -q '\"goid\": ' $work/gj_prof_count &&
+	grep -q '\"key\": \"GJ_PROF_SAMPLES\"' $work/gj_prof_sum &&
+	grep -q '\"key\": \"GJ_PROF_CUT_SWITCHING\"' $work/gj_prof_sum &&
+	grep -q '\"go_lo\": ' $work/gj_prof_target"
+kill -9 $profile
+wait $profile 2>/dev/null
+sleep 0.5
+tap_check 'nothing is left behind when it is killed' [ "$(ours)" -eq "$before" ]
+
+# The end by SIGINT is an end like any other.
+"$gojitter" profile -p $target -F 499 -q -o "$work/folded" &
+profile=$!
+sleep 0.7
+kill -INT $profile
+wait $profile
+tap_check 'SIGINT ends it and it is written' [ $? -eq 0 -a -s "$work/folded" ]
+
+# One line on standard error, and the exit status wanted.
+says() # STATUS PATTERN CMD...
+{
+	want=$1 pattern=$2
+	shift 2
+	"$@" >"$work/out" 2>"$work/err"
+	status=$?
+	cat "$work/err"
+	[ $status -eq "$want" ] && grep -q "^gojitter: .*$pattern" "$work/err" &&
+		[ "$(grep -c . "$work/err")" -eq $((want == 2 ? 2 : 1)) ]
+}
+# Another user, who can reach both programs.
+chmod 755 "$work"
+cp "$gojitter" "$binary" "$work/"
+nobody='setpriv --reuid 65534 --regid 65534 --clear-groups'
+tap_check 'without permission: one line' says 1 'root' \
+	$nobody "$work/gojitter" profile -p $target --for 1s
+# Whoever owns the process may read it, but not sample in the kernel.
+$nobody "$work/kinds" 20 >"$work/out2" &
+theirs=$!
+sleep 1
+tap_check 'with permission to the process alone: one line' says 1 'root' \
+	$nobody "$work/gojitter" profile -p $theirs --for 1s
+kill $theirs
+finish
+tap_check 'no such process: one line' says 1 '4194303' "$gojitter" profile -p 4194303
+tap_check 'not Go: one line' says 1 'no Go program' "$gojitter" profile -p $$
+tap_check 'no process: usage' says 2 'nothing to profile' "$gojitter" profile
+tap_check 'bad time: usage' says 2 'not understood' "$gojitter" profile -p 1 --for=1y
+tap_done
