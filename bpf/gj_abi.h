@@ -146,9 +146,15 @@ struct gj_unwind_range {
 	__u64 start; /* of what is mapped; GJ_NO_RANGE: unused */
 	__u64 size;
 	__u64 base;  /* address that rows count from */
-	__u32 first; /* row */
-	__u32 cnt;   /* of rows; 0: nothing is known of this code */
+	__u32 first_page; /* of gj_prof_page */
+	__u32 page_cnt;   /* 0: nothing is known of this code */
 };
+
+/* Value of gj_prof_page: rows that hold in so many bytes of code, counted from a base. */
+struct gj_unwind_page {
+	__u32 first, last;
+};
+#define GJ_UNWIND_PAGE_SHIFT 8
 #define GJ_NO_RANGE 0x7fffffffffffffffull
 #define GJ_UNWIND_RANGES 64
 
@@ -161,8 +167,8 @@ struct gj_unwind_target {
 	struct gj_unwind_range ranges[GJ_UNWIND_RANGES]; /* by start */
 };
 
-/* Key of gj_prof_sum; up to GJ_PROF_CUT_LIMIT also how a stack ends. */
-enum gj_profile_sum {
+/* How a stack ends; a slot of struct gj_profile_sums each. */
+enum gj_profile_end {
 	GJ_PROF_COMPLETE = 0,       /* to a goroutine's or a thread's first frame */
 	GJ_PROF_CUT_NO_BYTES = 1,   /* a stack word could not be read */
 	GJ_PROF_CUT_BOUNDS = 2,     /* it would leave the stack */
@@ -174,16 +180,21 @@ enum gj_profile_sum {
 	GJ_PROF_CUT_NO_RUNTIME = 8, /* a switch of stacks, and g or m could not be read */
 	GJ_PROF_CUT_SWITCHING = 9,  /* in the middle of a switch of stacks */
 	GJ_PROF_CUT_LIMIT = 10,     /* more frames than GJ_PROFILE_USER */
-	GJ_PROF_SAMPLES = 11,
-	GJ_PROF_NO_GOROUTINE = 12,  /* the thread works for none */
-	GJ_PROF_NO_RUNTIME = 13,    /* g or m could not be read: a C thread */
-	GJ_PROF_OTHER_PROGRAM = 14, /* the process runs another one by now; not counted as samples */
-	GJ_PROF_LOST_STACK = 15,    /* gj_prof_stack was full */
-	GJ_PROF_LOST_COUNT = 16,    /* gj_prof_count was full */
+};
+#define GJ_PROF_END_CNT 11
+
+/* What gj_prof_sum holds: samples, by enum gj_profile_end and by what was lost. */
+struct gj_profile_sums {
+	__u64 complete, cut_no_bytes, cut_bounds, cut_not_up, cut_no_image, cut_no_table,
+		cut_no_rule, cut_undefined, cut_no_runtime, cut_switching, cut_limit;
+	__u64 no_goroutine;  /* the thread works for none */
+	__u64 no_runtime;    /* g or m could not be read: a C thread */
+	__u64 other_program; /* the process runs another one by now; in none of the above */
+	__u64 lost_stack;    /* gj_prof_stack was full; counted above */
+	__u64 lost_count;    /* gj_prof_count was full; counted above */
 	/* With --compare-fp: the kernel's own walk by frame pointers beside ours. */
-	GJ_PROF_FP_COMPLETE = 17,
-	GJ_PROF_FP_CALLER = 18,     /* its second frame is ours */
-	GJ_PROF_SUM_CNT = 19,
+	__u64 fp_complete;
+	__u64 fp_caller;     /* its second frame is ours */
 };
 
 #define GJ_PROFILE_USER 128 /* frames kept; a power of two */
@@ -198,7 +209,7 @@ struct gj_profile_stack_key {
 /* Value of gj_prof_stack. */
 struct gj_profile_stack {
 	__u32 kernel_cnt, user_cnt;
-	enum gj_profile_sum end;
+	enum gj_profile_end end;
 	__u32 has_gap; /* callers may be missing somewhere */
 	__u64 kernel[GJ_PROFILE_KERNEL]; /* innermost first */
 	__u64 user[GJ_PROFILE_USER];     /* return addresses but the first */

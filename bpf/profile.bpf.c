@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 #include <linux/bpf_perf_event.h>
 #include <linux/errno.h>
+#include <stddef.h>
 
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
@@ -51,10 +52,10 @@ struct {
 } gj_prof_count SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 32);
-	__type(key, enum gj_profile_sum);
-	__type(value, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gj_profile_sums);
 } gj_prof_sum SEC(".maps");
 
 /* Of one sample; more than BPF's stack holds. */
@@ -72,13 +73,19 @@ struct {
 	__type(value, struct gj_profile_work);
 } gj_prof_work SEC(".maps");
 
-static __always_inline void add_sum(enum gj_profile_sum which)
-{
-	__u64 *sum = bpf_map_lookup_elem(&gj_prof_sum, &which);
+_Static_assert(sizeof(struct gj_profile_sums) / 8 > GJ_PROF_END_CNT, "ends have a slot each");
+_Static_assert(offsetof(struct gj_profile_sums, cut_limit) / 8 == GJ_PROF_CUT_LIMIT, "in order");
 
-	if (sum)
-		__sync_fetch_and_add(sum, 1);
+/* @at: of a sum in struct gj_profile_sums */
+static __always_inline void add_sum(__u64 at)
+{
+	__u32 zero = 0;
+	struct gj_profile_sums *sums = bpf_map_lookup_elem(&gj_prof_sum, &zero);
+
+	if (sums && at <= sizeof(*sums) - 8)
+		__sync_fetch_and_add((__u64 *)((char *)sums + at), 1);
 }
+#define ADD_SUM(sum) add_sum(offsetof(struct gj_profile_sums, sum))
 
 struct walk {
 	struct gj_profile_work *work;
@@ -105,9 +112,9 @@ static __always_inline _Bool find_regs(struct bpf_perf_event_data *ctx, struct t
 	if ((__s64)*ip >= 0)
 		return 0;
 	regs = (struct pt_regs___kernel *)bpf_task_pt_regs(task);
-	*ip = BPF_CORE_READ(regs, ip);
-	*sp = BPF_CORE_READ(regs, sp);
-	*bp = BPF_CORE_READ(regs, bp);
+	*ip = regs->ip;
+	*sp = regs->sp;
+	*bp = regs->bp;
 	return 1;
 }
 
@@ -156,7 +163,7 @@ static __always_inline void count_stack(struct gj_profile_work *work)
 		long err = keep_stack(work);
 
 		if (err && err != -EEXIST) {
-			add_sum(GJ_PROF_LOST_STACK);
+			ADD_SUM(lost_stack);
 			return;
 		}
 	}
@@ -168,7 +175,7 @@ static __always_inline void count_stack(struct gj_profile_work *work)
 	if (cnt)
 		__sync_fetch_and_add(cnt, 1);
 	else
-		add_sum(GJ_PROF_LOST_COUNT);
+		ADD_SUM(lost_count);
 }
 
 /* The kernel's own walk beside ours: whether it ends at a root, and who called the leaf. */
@@ -183,25 +190,39 @@ static __always_inline void compare_fp(struct bpf_perf_event_data *ctx,
 		return;
 	cnt = (__u32)bytes / 8;
 	if (cnt > 1 && work->stack.user_cnt > 1 && work->fp[1] == work->stack.user[1])
-		add_sum(GJ_PROF_FP_CALLER);
-	gj_unwind_rule(target, work->fp[(cnt - 1) & (GJ_PROFILE_USER - 1)], &rule);
+		ADD_SUM(fp_caller);
+	gj_unwind_rule(&work->unwind, target, work->fp[(cnt - 1) & (GJ_PROFILE_USER - 1)], &rule);
 	if (rule >> GJ_RULE_SHIFT == GJ_RULE_ROOT)
-		add_sum(GJ_PROF_FP_COMPLETE);
+		ADD_SUM(fp_complete);
+}
+
+/* The runtime of process @tgid; NULL when it has become another program since. */
+static __always_inline const struct gj_goruntime *find_runtime(struct task_struct *task, __u32 tgid)
+{
+	struct gj_process *process = bpf_map_lookup_elem(&gj_processes, &tgid);
+	struct mm_struct *mm = task->mm;
+	struct file *file = mm ? mm->exe_file : 0;
+	__u64 inode = file ? (__u64)file->f_inode : 0;
+
+	if (!process || !inode)
+		return 0;
+	if (!process->inode)
+		process->inode = inode;
+	return process->inode == inode ? &process->runtime : 0;
 }
 
 /* What is known of the program the current task runs; false where it is none that is asked for. */
 static __always_inline _Bool find_target(struct task_struct *task, __u32 tgid, struct walk *walk)
 {
-	struct gj_exe exe;
 	__u32 zero = 0;
 
 	walk->target = bpf_map_lookup_elem(&gj_prof_target, &tgid);
 	if (!walk->target)
 		return 0;
-	walk->runtime = gj_goruntime_find(task, tgid, &exe);
+	walk->runtime = find_runtime(task, tgid);
 	walk->work = bpf_map_lookup_elem(&gj_prof_work, &zero);
 	if (!walk->runtime)
-		add_sum(GJ_PROF_OTHER_PROGRAM);
+		ADD_SUM(other_program);
 	return walk->runtime && walk->work;
 }
 
@@ -222,9 +243,9 @@ static __always_inline void unwind(struct bpf_perf_event_data *ctx, struct task_
 	if (is_kernel)
 		add_kernel(ctx, work);
 	if (!has_runtime)
-		add_sum(GJ_PROF_NO_RUNTIME);
+		ADD_SUM(no_runtime);
 	else if (!thread.cur)
-		add_sum(GJ_PROF_NO_GOROUTINE);
+		ADD_SUM(no_goroutine);
 	work->key.goid = gj_by_goid ? thread.goid : 0;
 }
 
@@ -242,8 +263,7 @@ int gj_prof_sample(struct bpf_perf_event_data *ctx)
 	walk.work->key.stack.round = gj_round;
 	walk.work->key.stack.tgid = tgid;
 	count_stack(walk.work);
-	add_sum(GJ_PROF_SAMPLES);
-	add_sum(walk.work->stack.end);
+	add_sum((walk.work->stack.end & 15) * 8);
 	if (gj_compare_fp)
 		compare_fp(ctx, walk.work, walk.target);
 	return 0;

@@ -20,10 +20,14 @@ struct gj_unwind {
 	__u64 pc, sp, bp;
 	__u64 reached[4];   /* highest SP seen on each stack, by enum gj_unwind_on */
 	__u64 lo[2], hi[2]; /* hi 0: not known */
-	__u64 cur, m;
+	__u64 cur, m, g0;
+	/* Read when first needed. */
 	__u64 sched_pc, sched_sp; /* of cur */
-	__u64 g0_sp;  /* where the stack of g0 is taken up */
-	__u64 cgo_sp; /* the next cgocallback's frame on g0's stack */
+	__u64 g0_sp;  /* where the stack of g0 is taken up; 0: not read */
+	__u64 cgo_sp; /* the next cgocallback's frame on g0's stack; 0: g0_sp */
+	/* Of the range that was met last. */
+	__u64 range_start, range_size, range_base;
+	__u32 first_page, page_cnt;
 	__u64 hash;   /* of the frames so far */
 	__u32 signal_cnt;
 	__u8 has_runtime, has_bp;
@@ -32,7 +36,7 @@ struct gj_unwind {
 	__u8 is_scheduling;
 };
 
-/* Rows of all programs; struct gj_unwind_range says which are whose. Sized by the loader. */
+/* Rows of all programs, and where to begin in them. Sized by the loader. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -41,8 +45,16 @@ struct {
 	__type(value, struct gj_unwind_row);
 } gj_prof_row SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct gj_unwind_page);
+} gj_prof_page SEC(".maps");
+
 #define GJ_MIX 0x9e3779b97f4a7c15ull
-#define GJ_ROW_STEPS 23 /* halvings of the longest list of rows: 2^22 */
+#define GJ_ROW_STEPS 9 /* halvings of the rows of one page and the one before: one a byte at most */
 #define GJ_MAX_FRAME (1u << 30) /* bytes; a goroutine's stack ends there */
 #define GJ_SIGNAL_MAX 8
 #define GJ_CROSSCALL2_SAVED 232 /* bytes; flags and 28 words (Go 1.17) */
@@ -59,14 +71,15 @@ static __always_inline __u64 gj_not_below(__u64 a, __u64 b)
 	return ~(a - b) >> 63;
 }
 
-/* The rule for @va; GJ_RULE_NONE where nothing is known. False: no file's code. */
-static __always_inline _Bool gj_unwind_rule(const struct gj_unwind_target *target, __u64 va,
-					    __u32 *rule_out)
+/* Finds the range of @va; false: no file's code. */
+static __always_inline _Bool gj_unwind_range(struct gj_unwind *u,
+					     const struct gj_unwind_target *target, __u64 va)
 {
-	__u32 at = 0, first, cnt, off;
 	const struct gj_unwind_range *range;
+	__u32 at = 0;
 
-	*rule_out = 0;
+	if (va - u->range_start < u->range_size)
+		return 1;
 	if (va >> 48)
 		return 0;
 #pragma unroll
@@ -76,28 +89,52 @@ static __always_inline _Bool gj_unwind_rule(const struct gj_unwind_target *targe
 	range = &target->ranges[at & (GJ_UNWIND_RANGES - 1)];
 	if (va - range->start >= range->size)
 		return 0;
-	first = range->first;
-	cnt = range->cnt;
-	off = (__u32)(va - range->base);
+	u->range_start = range->start;
+	u->range_size = range->size;
+	u->range_base = range->base;
+	u->first_page = range->first_page;
+	u->page_cnt = range->page_cnt;
+	return 1;
+}
+
+/* The rule for @va; GJ_RULE_NONE where nothing is known. False: no file's code. */
+static __always_inline _Bool gj_unwind_rule(struct gj_unwind *u,
+					    const struct gj_unwind_target *target, __u64 va,
+					    __u32 *rule_out)
+{
+	__u32 off, index, first, cnt;
+	const struct gj_unwind_page *page;
+	const struct gj_unwind_row *row;
+
+	*rule_out = 0;
+	if (!gj_unwind_range(u, target, va))
+		return 0;
+	off = (__u32)(va - u->range_base);
+	index = off >> GJ_UNWIND_PAGE_SHIFT;
+	if (index >= u->page_cnt)
+		return 1;
+	index += u->first_page;
+	page = bpf_map_lookup_elem(&gj_prof_page, &index);
+	if (!page)
+		return 1;
+	first = page->first;
+	cnt = page->last - first + 1;
 #pragma unroll
 	for (int i = 0; i < GJ_ROW_STEPS; i++) {
-		__u32 half = cnt >> 1, index = first + half;
-		const struct gj_unwind_row *row;
+		__u32 half = cnt >> 1;
 
 		if (!half)
 			break;
+		index = first + half;
 		row = bpf_map_lookup_elem(&gj_prof_row, &index);
 		if (!row)
 			return 1;
 		first += half * (__u32)gj_not_below(off, row->start);
 		cnt -= half;
 	}
-	if (cnt) {
-		const struct gj_unwind_row *row = bpf_map_lookup_elem(&gj_prof_row, &first);
-
-		if (row && off >= row->start)
-			*rule_out = row->rule;
-	}
+	row = bpf_map_lookup_elem(&gj_prof_row, &first);
+	if (row)
+		*rule_out = row->rule;
 	return 1;
 }
 
@@ -118,17 +155,35 @@ static __always_inline void gj_unwind_add(struct gj_unwind *u, struct gj_profile
 	u->hash ^= u->hash >> 29;
 }
 
-/* The goroutine left its own stack with its state saved, in systemstack_switch or in any Go code. */
-static __always_inline _Bool gj_has_left(const struct gj_unwind *u, __u64 lo, __u64 hi)
+static __always_inline void gj_need_sched(struct gj_unwind *u, const struct gj_goruntime *runtime)
 {
+	if (!u->sched_sp) {
+		gj_user_u64(u->cur, runtime->g_sched_pc, &u->sched_pc);
+		gj_user_u64(u->cur, runtime->g_sched_sp, &u->sched_sp);
+	}
+}
+
+static __always_inline __u64 gj_need_g0_sp(struct gj_unwind *u, const struct gj_goruntime *runtime)
+{
+	if (!u->g0_sp)
+		gj_user_u64(u->g0, runtime->g_sched_sp, &u->g0_sp);
+	return u->g0_sp;
+}
+
+/* The goroutine left its own stack with its state saved, in systemstack_switch or in any Go code. */
+static __always_inline _Bool gj_has_left(struct gj_unwind *u, const struct gj_goruntime *runtime,
+					 __u64 lo, __u64 hi)
+{
+	gj_need_sched(u, runtime);
 	return u->cur && gj_unwind_on(u, u->sched_sp) == GJ_ON_GOROUTINE && u->sched_pc >= lo &&
 	       u->sched_pc < hi;
 }
 
-static __always_inline _Bool gj_has_switched(const struct gj_unwind *u,
-					     const struct gj_unwind_target *t)
+static __always_inline _Bool gj_has_switched(struct gj_unwind *u,
+					     const struct gj_unwind_target *t,
+					     const struct gj_goruntime *runtime)
 {
-	return gj_has_left(u, t->switch_lo, t->switch_hi);
+	return gj_has_left(u, runtime, t->switch_lo, t->switch_hi);
 }
 
 /* What a seam comes to. */
@@ -165,7 +220,8 @@ static __always_inline int gj_leave_c(struct gj_unwind *u, const struct gj_unwin
 	return GJ_SEAM_STAY;
 }
 
-static __always_inline int gj_step_asmcgocall(struct gj_unwind *u, const struct gj_unwind_target *t)
+static __always_inline int gj_step_asmcgocall(struct gj_unwind *u, const struct gj_unwind_target *t,
+					       const struct gj_goruntime *runtime)
 {
 	int step;
 
@@ -174,9 +230,9 @@ static __always_inline int gj_step_asmcgocall(struct gj_unwind *u, const struct 
 	if (u->is_innermost) {
 		if (!u->has_runtime)
 			return GJ_SEAM_NO_RUNTIME;
-		if (!gj_has_switched(u, t))
+		if (!gj_has_switched(u, t, runtime))
 			return GJ_SEAM_CUT;
-		if (u->sp + 32 > u->g0_sp) {
+		if (u->sp + 32 > gj_need_g0_sp(u, runtime)) {
 			u->sp = u->sched_sp;
 			return GJ_SEAM_STAY;
 		}
@@ -188,6 +244,7 @@ static __always_inline int gj_step_asmcgocall(struct gj_unwind *u, const struct 
 }
 
 static __always_inline int gj_step_mcall(struct gj_unwind *u, const struct gj_unwind_target *t,
+					 const struct gj_goruntime *runtime,
 					 __u64 *pc, __u64 *sp)
 {
 	__u64 given = u->cur;
@@ -200,7 +257,7 @@ static __always_inline int gj_step_mcall(struct gj_unwind *u, const struct gj_un
 		return GJ_SEAM_NO_BYTES;
 	if (!u->cur || given != u->cur)
 		return GJ_SEAM_ROOT;
-	if (!gj_has_left(u, t->go_lo, t->go_hi))
+	if (!gj_has_left(u, runtime, t->go_lo, t->go_hi))
 		return GJ_SEAM_CUT;
 	*pc = u->sched_pc;
 	*sp = u->sched_sp;
@@ -208,6 +265,7 @@ static __always_inline int gj_step_mcall(struct gj_unwind *u, const struct gj_un
 }
 
 static __always_inline int gj_step_morestack(struct gj_unwind *u, const struct gj_unwind_target *t,
+					 const struct gj_goruntime *runtime,
 					     __u64 *pc, __u64 *sp)
 {
 	if (!u->has_runtime)
@@ -216,7 +274,7 @@ static __always_inline int gj_step_morestack(struct gj_unwind *u, const struct g
 		return GJ_SEAM_STAY;
 	if (u->is_scheduling || !u->cur)
 		return GJ_SEAM_ROOT;
-	if (!gj_has_left(u, t->go_lo, t->go_hi))
+	if (!gj_has_left(u, runtime, t->go_lo, t->go_hi))
 		return GJ_SEAM_CUT;
 	*pc = u->sched_pc;
 	*sp = u->sched_sp;
@@ -224,12 +282,14 @@ static __always_inline int gj_step_morestack(struct gj_unwind *u, const struct g
 }
 
 static __always_inline int gj_step_gogo(struct gj_unwind *u, const struct gj_unwind_target *t,
+					 const struct gj_goruntime *runtime,
 					__u64 *pc, __u64 *sp)
 {
 	if (!u->has_runtime)
 		return GJ_SEAM_NO_RUNTIME;
 	if (gj_unwind_on(u, u->sp) != GJ_ON_GOROUTINE)
 		return GJ_SEAM_STAY;
+	gj_need_sched(u, runtime);
 	if (!u->is_innermost || u->sched_pc < t->go_lo || u->sched_pc >= t->go_hi)
 		return GJ_SEAM_CUT;
 	u->reached[GJ_ON_GOROUTINE] = u->sp - 1;
@@ -239,21 +299,25 @@ static __always_inline int gj_step_gogo(struct gj_unwind *u, const struct gj_unw
 }
 
 static __always_inline int gj_step_systemstack(struct gj_unwind *u,
-					       const struct gj_unwind_target *t)
+					       const struct gj_unwind_target *t,
+					       const struct gj_goruntime *runtime)
 {
 	if (!u->has_runtime)
 		return GJ_SEAM_NO_RUNTIME;
-	if (gj_unwind_on(u, u->sp) != GJ_ON_THREAD || (u->is_innermost && u->sp + 16 <= u->g0_sp))
+	if (gj_unwind_on(u, u->sp) != GJ_ON_THREAD || 
+	    (u->is_innermost && u->sp + 16 <= gj_need_g0_sp(u, runtime)))
 		return GJ_SEAM_STAY;
-	if (!gj_has_switched(u, t))
+	if (!gj_has_switched(u, t, runtime))
 		return GJ_SEAM_CUT;
 	u->sp = u->sched_sp;
 	return GJ_SEAM_STAY;
 }
 
-static __always_inline int gj_step_cgocallback(struct gj_unwind *u, struct gj_profile_stack *stack)
+static __always_inline int gj_step_cgocallback(struct gj_unwind *u,
+					       const struct gj_goruntime *runtime,
+					       struct gj_profile_stack *stack)
 {
-	__u64 sp = u->cgo_sp, before;
+	__u64 sp = u->cgo_sp ? u->cgo_sp : gj_need_g0_sp(u, runtime), before;
 
 	if (gj_unwind_on(u, u->sp) != GJ_ON_GOROUTINE)
 		return GJ_SEAM_STAY;
@@ -302,12 +366,12 @@ static __always_inline int gj_unwind_seam(struct gj_unwind *u, const struct gj_u
 					  __u64 *pc, __u64 *sp)
 {
 	switch (kind) {
-	case GJ_RULE_SYSTEMSTACK: return gj_step_systemstack(u, t);
-	case GJ_RULE_MORESTACK: return gj_step_morestack(u, t, pc, sp);
-	case GJ_RULE_MCALL: return gj_step_mcall(u, t, pc, sp);
-	case GJ_RULE_GOGO: return gj_step_gogo(u, t, pc, sp);
-	case GJ_RULE_ASMCGOCALL: return gj_step_asmcgocall(u, t);
-	case GJ_RULE_CGOCALLBACK: return gj_step_cgocallback(u, stack);
+	case GJ_RULE_SYSTEMSTACK: return gj_step_systemstack(u, t, runtime);
+	case GJ_RULE_MORESTACK: return gj_step_morestack(u, t, runtime, pc, sp);
+	case GJ_RULE_MCALL: return gj_step_mcall(u, t, runtime, pc, sp);
+	case GJ_RULE_GOGO: return gj_step_gogo(u, t, runtime, pc, sp);
+	case GJ_RULE_ASMCGOCALL: return gj_step_asmcgocall(u, t, runtime);
+	case GJ_RULE_CGOCALLBACK: return gj_step_cgocallback(u, runtime, stack);
 	case GJ_RULE_VDSO_CALLER:
 		return gj_step_vdso_caller(u, runtime, u->sp + delta + 8, pc, sp);
 	case GJ_RULE_SCHEDULE: u->is_scheduling = 1; return GJ_SEAM_STAY;
@@ -317,7 +381,7 @@ static __always_inline int gj_unwind_seam(struct gj_unwind *u, const struct gj_u
 	}
 }
 
-static __always_inline int gj_unwind_end(struct gj_profile_stack *stack, enum gj_profile_sum end)
+static __always_inline int gj_unwind_end(struct gj_profile_stack *stack, enum gj_profile_end end)
 {
 	stack->end = end;
 	return 1;
@@ -414,7 +478,7 @@ static __always_inline int gj_unwind_step(struct gj_unwind *u, const struct gj_u
 	int step = GJ_SEAM_STAY;
 
 	/* Go's own traceback looks the return address itself up; what stands in for calls needs that. */
-	if (!gj_unwind_rule(t, u->pc - (u->is_return && !is_go), &rule))
+	if (!gj_unwind_rule(u, t, u->pc - (u->is_return && !is_go), &rule))
 		return gj_unwind_end(stack, GJ_PROF_CUT_NO_IMAGE);
 	kind = rule >> GJ_RULE_SHIFT;
 	value = rule & GJ_RULE_MASK;
@@ -454,6 +518,14 @@ static __always_inline int gj_unwind_step(struct gj_unwind *u, const struct gj_u
 	return gj_unwind_enter(u, stack, pc, sp);
 }
 
+static __always_inline void gj_read_bounds(struct gj_unwind *u, const struct gj_goruntime *runtime,
+					   __u64 g, enum gj_unwind_on on)
+{
+	if (g && (!gj_user_u64(g, runtime->g_stack_lo, &u->lo[on]) ||
+		  !gj_user_u64(g, runtime->g_stack_hi, &u->hi[on])))
+		u->hi[on] = 0;
+}
+
 /*
  * Begins a walk at the user registers @pc, @sp, @bp. @stack's user part must be
  * empty. What is read of the runtime is believed where g and m agree.
@@ -471,18 +543,14 @@ static __always_inline void gj_unwind_begin(struct gj_unwind *u,
 	u->has_bp = 1;
 	u->is_innermost = 1;
 	if (has_runtime) {
+		u->has_runtime = 1;
 		u->m = thread->m;
-		u->has_runtime = gj_user_u64(thread->g0, runtime->g_sched_sp, &u->g0_sp);
-		u->cgo_sp = u->g0_sp;
-		gj_user_u64(thread->gsignal, runtime->g_stack_lo, &u->lo[GJ_ON_GSIGNAL]);
-		gj_user_u64(thread->gsignal, runtime->g_stack_hi, &u->hi[GJ_ON_GSIGNAL]);
+		u->g0 = thread->g0;
 		u->cur = thread->cur;
-	}
-	if (u->cur) {
-		gj_user_u64(u->cur, runtime->g_stack_lo, &u->lo[GJ_ON_GOROUTINE]);
-		gj_user_u64(u->cur, runtime->g_stack_hi, &u->hi[GJ_ON_GOROUTINE]);
-		gj_user_u64(u->cur, runtime->g_sched_pc, &u->sched_pc);
-		gj_user_u64(u->cur, runtime->g_sched_sp, &u->sched_sp);
+		gj_read_bounds(u, runtime, thread->cur, GJ_ON_GOROUTINE);
+		/* Nobody comes to gsignal's stack from another. */
+		if (gj_unwind_on(u, sp) != GJ_ON_GOROUTINE)
+			gj_read_bounds(u, runtime, thread->gsignal, GJ_ON_GSIGNAL);
 	}
 	u->reached[gj_unwind_on(u, sp) & 3] = sp;
 	gj_unwind_add(u, stack, pc);

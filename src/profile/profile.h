@@ -65,7 +65,7 @@ struct gj_profile_image {
 	struct gj_stitch_facts facts; /* where there is a gotab */
 	struct gj_symbol_index *symbols; /* made when first needed */
 	uint64_t base_va;
-	uint32_t first, cnt; /* of the rows of all images */
+	uint32_t first_page, page_cnt;
 };
 
 struct gj_profile_process {
@@ -83,7 +83,8 @@ struct gj_profile_targets {
 	size_t image_cnt;
 	struct gj_profile_process *processes;
 	size_t process_cnt;
-	struct gj_buf rows; /* struct gj_unwind_row */
+	struct gj_buf rows;  /* struct gj_unwind_row */
+	struct gj_buf pages; /* struct gj_unwind_page */
 	uint64_t rows_ns;   /* what making them took */
 };
 
@@ -126,8 +127,9 @@ void gj_profiler_stop(struct gj_profiler *profiler);
 int gj_profiler_drain(struct gj_profiler *profiler,
 		      int (*take)(void *data, const struct gj_profile_entry *entry), void *data,
 		      struct gj_diag *diag);
-/* Sums so far, GJ_PROF_SUM_CNT of them. */
-void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out);
+void gj_profiler_sums(struct gj_profiler *profiler, struct gj_profile_sums *sums_out);
+/* Of all samples. */
+uint64_t gj_profiler_count(const struct gj_profile_sums *sums);
 /* What a sample took in each program: doing nothing, the kernel's own walk, ours; 0: never ran. */
 struct gj_profile_cost {
 	uint64_t empty_ns, fp_ns, ours_ns; /* mean */

@@ -61,6 +61,10 @@ static int load(struct gj_profiler *profiler, const struct gj_profile_targets *t
 	skel->rodata->gj_by_goid = profiler->options->by_goid;
 	skel->rodata->gj_compare_fp = profiler->options->compare_fp;
 	err = bpf_map__set_max_entries(skel->maps.gj_prof_row, row_cnt ? row_cnt : 1);
+	if (!err && targets->pages.size_bytes)
+		err = bpf_map__set_max_entries(skel->maps.gj_prof_page,
+					       (uint32_t)(targets->pages.size_bytes /
+							  sizeof(struct gj_unwind_page)));
 	if (!err) /* processes are known by number alone */
 		err = bpf_map__set_max_entries(skel->maps.gj_programs, 1);
 	if (!err && !profiler->options->cost) {
@@ -73,29 +77,27 @@ static int load(struct gj_profiler *profiler, const struct gj_profile_targets *t
 	return err ? refuse(err, "load the unwinder", diag) : 0;
 }
 
-static int fill_rows(struct gj_profiler *profiler, const struct gj_buf *rows)
+static int fill_array(const struct bpf_map *map, const struct gj_buf *from)
 {
-	int fd = bpf_map__fd(profiler->skel->maps.gj_prof_row);
 	void *to;
 
-	if (!rows->size_bytes)
+	if (!from->size_bytes)
 		return 0;
-	to = mmap(NULL, rows->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	to = mmap(NULL, from->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 	if (to == MAP_FAILED)
 		return -errno;
-	memcpy(to, rows->data, rows->size_bytes);
-	munmap(to, rows->size_bytes);
+	memcpy(to, from->data, from->size_bytes);
+	munmap(to, from->size_bytes);
 	return 0;
 }
 
 static int fill(struct gj_profiler *profiler, const struct gj_profile_targets *targets)
 {
 	struct gj_profile *skel = profiler->skel;
-	uint64_t zero = 0;
-	int err = fill_rows(profiler, &targets->rows);
+	int err = fill_array(skel->maps.gj_prof_row, &targets->rows);
 
-	for (uint32_t sum = 0; !err && sum < GJ_PROF_SUM_CNT; sum++)
-		err = bpf_map_update_elem(bpf_map__fd(skel->maps.gj_prof_sum), &sum, &zero, BPF_ANY);
+	if (!err)
+		err = fill_array(skel->maps.gj_prof_page, &targets->pages);
 	for (size_t i = 0; !err && i < targets->process_cnt; i++) {
 		const struct gj_profile_process *process = &targets->processes[i];
 		struct gj_process known = { .runtime = process->runtime };
@@ -288,12 +290,12 @@ int gj_profiler_drain(struct gj_profiler *profiler,
 	return err ? gj_diag_set(diag, err, "the profile cannot be read: %s", strerror(-err)) : 0;
 }
 
-void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out)
+void gj_profiler_sums(struct gj_profiler *profiler, struct gj_profile_sums *sums_out)
 {
-	for (uint32_t sum = 0; sum < GJ_PROF_SUM_CNT; sum++)
-		if (bpf_map_lookup_elem(bpf_map__fd(profiler->skel->maps.gj_prof_sum), &sum,
-					&sums_out[sum]))
-			sums_out[sum] = 0;
+	uint32_t zero = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(profiler->skel->maps.gj_prof_sum), &zero, sums_out))
+		*sums_out = (struct gj_profile_sums){ 0 };
 }
 
 static void read_times(const struct bpf_program *program, uint64_t *ns_out, uint64_t *runs_out)
@@ -321,12 +323,13 @@ static uint64_t mean_ns(const struct bpf_program *program, uint64_t empty_ns, ui
 void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out)
 {
 	struct gj_profile *skel = profiler->skel;
-	uint64_t sums[GJ_PROF_SUM_CNT], ns, runs;
+	struct gj_profile_sums sums;
+	uint64_t ns, runs;
 
-	gj_profiler_sums(profiler, sums);
+	gj_profiler_sums(profiler, &sums);
 	read_times(skel->progs.gj_prof_empty, &ns, &runs);
 	cost_out->empty_ns = runs ? ns / runs : 0;
-	cost_out->samples = sums[GJ_PROF_SAMPLES];
+	cost_out->samples = gj_profiler_count(&sums);
 	cost_out->fp_ns = mean_ns(skel->progs.gj_prof_fp, cost_out->empty_ns, cost_out->samples);
 	cost_out->ours_ns =
 		mean_ns(skel->progs.gj_prof_sample, cost_out->empty_ns, cost_out->samples);
@@ -373,10 +376,10 @@ int gj_profiler_drain(struct gj_profiler *profiler,
 	return -EOPNOTSUPP;
 }
 
-void gj_profiler_sums(struct gj_profiler *profiler, uint64_t *sums_out)
+void gj_profiler_sums(struct gj_profiler *profiler, struct gj_profile_sums *sums_out)
 {
 	(void)profiler;
-	memset(sums_out, 0, GJ_PROF_SUM_CNT * sizeof(*sums_out));
+	*sums_out = (struct gj_profile_sums){ 0 };
 }
 
 void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out)

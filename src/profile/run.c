@@ -52,11 +52,11 @@ static void say_rows(const struct run *run)
 
 	gj_buf_fmt(&line, "%zu rows of %zu images, %.1f MiB in the kernel, made in %.0f ms",
 		   rows->size_bytes / sizeof(struct gj_unwind_row), run->targets.image_cnt,
-		   (double)rows->size_bytes / (1 << 20), (double)run->targets.rows_ns / 1e6);
+		   (double)(rows->size_bytes + run->targets.pages.size_bytes) / (1 << 20), (double)run->targets.rows_ns / 1e6);
 	say(run, &line);
 }
 
-/* Why stacks ended before their root, by their number in enum gj_profile_sum. */
+/* Why stacks ended before their root, by enum gj_profile_end. */
 static const char *const cuts[] = {
 	[GJ_PROF_CUT_NO_BYTES] = "a stack word could not be read",
 	[GJ_PROF_CUT_BOUNDS] = "the next frame would be outside the stack",
@@ -70,44 +70,59 @@ static const char *const cuts[] = {
 	[GJ_PROF_CUT_LIMIT] = "more than 128 frames",
 };
 
-static void say_losses(const struct run *run, const uint64_t *sums)
+/* The sums of struct gj_profile_sums that enum gj_profile_end numbers. */
+static const __u64 *ends_of(const struct gj_profile_sums *sums)
 {
-	uint64_t lost = sums[GJ_PROF_LOST_STACK] + sums[GJ_PROF_LOST_COUNT];
+	return &sums->complete;
+}
+
+uint64_t gj_profiler_count(const struct gj_profile_sums *sums)
+{
+	uint64_t cnt = 0;
+
+	for (unsigned int end = 0; end < GJ_PROF_END_CNT; end++)
+		cnt += ends_of(sums)[end];
+	return cnt;
+}
+
+static void say_losses(const struct run *run, const struct gj_profile_sums *sums)
+{
+	uint64_t lost = sums->lost_stack + sums->lost_count;
 	struct gj_buf line = { 0 };
 
-	for (unsigned int i = 1; i < sizeof(cuts) / sizeof(cuts[0]); i++)
-		if (sums[i])
+	for (unsigned int end = 1; end < GJ_PROF_END_CNT; end++)
+		if (ends_of(sums)[end])
 			gj_buf_fmt(&line, "%s%llu (%.2f %%) %s", line.size_bytes ? ", " : "cut: ",
-				   (unsigned long long)sums[i],
-				   percent(sums[i], sums[GJ_PROF_SAMPLES]), cuts[i]);
+				   (unsigned long long)ends_of(sums)[end],
+				   percent(ends_of(sums)[end], gj_profiler_count(sums)), cuts[end]);
 	if (lost)
 		gj_buf_fmt(&line, "%slost: %llu, the kernel's maps were full; take fewer samples (-F)",
 			   line.size_bytes ? "; " : "", (unsigned long long)lost);
-	if (sums[GJ_PROF_OTHER_PROGRAM])
+	if (sums->other_program)
 		gj_buf_fmt(&line, "%s%llu samples of a process that runs another program by now",
-			   line.size_bytes ? "; " : "",
-			   (unsigned long long)sums[GJ_PROF_OTHER_PROGRAM]);
+			   line.size_bytes ? "; " : "", (unsigned long long)sums->other_program);
 	if (line.size_bytes)
 		say(run, &line);
 }
 
 static void say_sums(const struct run *run)
 {
-	uint64_t sums[GJ_PROF_SUM_CNT], samples;
+	struct gj_profile_sums sums;
 	struct gj_buf line = { 0 };
+	uint64_t samples;
 
-	gj_profiler_sums(run->profiler, sums);
-	samples = sums[GJ_PROF_SAMPLES];
+	gj_profiler_sums(run->profiler, &sums);
+	samples = gj_profiler_count(&sums);
 	gj_buf_fmt(&line, "%llu samples in %.1f s, %.2f %% complete; %llu without a goroutine",
 		   (unsigned long long)samples, (double)(now_ns() - run->begin_ns) / 1e9,
-		   percent(sums[GJ_PROF_COMPLETE], samples),
-		   (unsigned long long)(sums[GJ_PROF_NO_GOROUTINE] + sums[GJ_PROF_NO_RUNTIME]));
+		   percent(sums.complete, samples),
+		   (unsigned long long)(sums.no_goroutine + sums.no_runtime));
 	say(run, &line);
-	say_losses(run, sums);
+	say_losses(run, &sums);
 	if (!run->options->compare_fp)
 		return;
 	gj_buf_fmt(&line, "the kernel's own walk: %.2f %% end at a root, %.2f %% have the leaf's caller",
-		   percent(sums[GJ_PROF_FP_COMPLETE], samples), percent(sums[GJ_PROF_FP_CALLER], samples));
+		   percent(sums.fp_complete, samples), percent(sums.fp_caller, samples));
 	say(run, &line);
 }
 

@@ -98,19 +98,45 @@ static bool find_base(struct gj_profile_image *image)
 	return false;
 }
 
+/* The last page is that of the last row. */
+static void add_pages(struct gj_profile_targets *targets, struct gj_profile_image *image,
+		      uint32_t first_row)
+{
+	const struct gj_unwind_row *rows = (const void *)targets->rows.data;
+	uint32_t row_cnt = (uint32_t)(targets->rows.size_bytes / sizeof(*rows));
+	uint64_t page_bytes = 1u << GJ_UNWIND_PAGE_SHIFT;
+
+	image->first_page =
+		(uint32_t)(targets->pages.size_bytes / sizeof(struct gj_unwind_page));
+	if (targets->rows.failed)
+		return;
+	for (uint64_t start = 0; first_row < row_cnt; start += page_bytes) {
+		struct gj_unwind_page page;
+
+		while (first_row + 1 < row_cnt && rows[first_row + 1].start <= start)
+			first_row++;
+		page = (struct gj_unwind_page){ first_row, first_row };
+		while (page.last + 1 < row_cnt && rows[page.last + 1].start < start + page_bytes)
+			page.last++;
+		gj_buf_add(&targets->pages, &page, sizeof(page));
+		image->page_cnt++;
+		first_row = page.last + 1 < row_cnt ? page.last : row_cnt;
+	}
+}
+
 static int add_rows(struct gj_profile_targets *targets, struct gj_profile_image *image)
 {
-	struct gj_buf *rows = &targets->rows;
-	size_t before = rows->size_bytes / sizeof(struct gj_unwind_row);
+	uint32_t first_row = (uint32_t)(targets->rows.size_bytes / sizeof(struct gj_unwind_row));
 	int err = 0;
 
 	if (!gj_gotab_open(image->image, &image->gotab, NULL))
 		err = gj_stitch_facts(image->image, image->gotab, &image->facts);
 	if (!err && find_base(image))
-		err = gj_profile_rows(image->image, image->gotab, &image->facts, image->base_va, rows);
-	image->first = (uint32_t)before;
-	image->cnt = (uint32_t)(rows->size_bytes / sizeof(struct gj_unwind_row) - before);
-	return err;
+		err = gj_profile_rows(image->image, image->gotab, &image->facts, image->base_va,
+				      &targets->rows);
+	if (!err)
+		add_pages(targets, image, first_row);
+	return !err && targets->pages.failed ? -ENOMEM : err;
 }
 
 /* An image that cannot be read stays without rows: stacks end there and say so. */
@@ -178,8 +204,8 @@ static int add_range(struct gj_profile_process *process, const struct gj_profile
 	else if (gj_maps_load_bias(process->maps, vma, image->image, &bias))
 		return 0;
 	range->base = image->base_va + bias;
-	range->first = image->first;
-	range->cnt = image->cnt;
+	range->first_page = image->first_page;
+	range->page_cnt = image->page_cnt;
 	if (image->gotab)
 		set_go(process, image, bias);
 	return 0;
@@ -300,5 +326,6 @@ void gj_profile_targets_deinit(struct gj_profile_targets *targets)
 	free(targets->images);
 	free(targets->processes);
 	gj_buf_deinit(&targets->rows);
+	gj_buf_deinit(&targets->pages);
 	*targets = (struct gj_profile_targets){ 0 };
 }

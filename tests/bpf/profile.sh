@@ -105,8 +105,8 @@ check 'bpftool prints stacks, counts and sums by name' sh -c "
 	grep -q '\"end\": \"GJ_PROF_COMPLETE\"' $work/gj_prof_stack &&
 	grep -q '\"user_cnt\": [1-9]' $work/gj_prof_stack &&
 	grep -q '\"goid\": ' $work/gj_prof_count &&
-	grep -q '\"key\": \"GJ_PROF_SAMPLES\"' $work/gj_prof_sum &&
-	grep -q '\"key\": \"GJ_PROF_CUT_SWITCHING\"' $work/gj_prof_sum &&
+	grep -q '\"complete\": [1-9]' $work/gj_prof_sum &&
+	grep -q '\"cut_switching\": ' $work/gj_prof_sum &&
 	grep -q '\"go_lo\": ' $work/gj_prof_target"
 kill -9 $profile
 wait $profile 2>/dev/null
