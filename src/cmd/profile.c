@@ -15,14 +15,15 @@ static const char help[] =
 	"usage: gojitter profile [OPTION...] -p PID[,PID...]\n"
 	"\n"
 	"Samples the CPU time of Go processes, unwinds each stack in the kernel and\n"
-	"counts equal ones there; prints folded stacks, kernel part included. Ends after\n"
-	"--for, with the processes, or by SIGINT.\n"
+	"counts equal ones there; prints folded stacks or writes a pprof profile, kernel\n"
+	"part included. Ends after --for, with the processes, or by SIGINT.\n"
 	"\n"
 	"  -p, --pid=PID        processes that are running\n"
 	"  -F, --freq=HZ        samples a second and processor (99)\n"
 	"      --for=TIME       how long: 500ms, 10s, 2m\n"
-	"  -o, --output=FILE    in place of standard output\n"
+	"  -o, --output=FILE    a pprof profile, for go tool pprof\n"
 	"      --folded         folded stacks, as flame graphs are made of; the default\n"
+	"                       without -o\n"
 	"      --by=goid        each goroutine's stacks apart\n"
 	"      --compare-fp     say what the kernel's own walk by frame pointers finds\n"
 	"      --cost           say what a sample costs here; no profile\n"
@@ -49,6 +50,7 @@ static const struct option options[] = {
 struct arguments {
 	struct gj_profile_options profile;
 	uint32_t pids[MAX_PIDS];
+	bool is_folded;
 };
 
 static void say(const char *line)
@@ -123,7 +125,7 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	case 'o': profile->output = value; return *value;
 	case 'q': profile->say = say_nothing; return true;
 	case OPT_FOR: return parse_time(value, &profile->for_ns);
-	case OPT_FOLDED: return true;
+	case OPT_FOLDED: args->is_folded = true; return true;
 	case OPT_BY: profile->by_goid = true; return !strcmp(value, "goid");
 	case OPT_COMPARE_FP: profile->compare_fp = true; return true;
 	default: profile->cost = true; return true;
@@ -158,26 +160,40 @@ static int parse(struct arguments *args, int argc, char **argv)
 	return 0;
 }
 
+/* What the session is told; @output: memory for one of its arguments. 0 or -ENOMEM. */
+static int make_session_args(struct arguments *args, char **session_args, struct gj_buf *output)
+{
+	static char folded[] = "format=folded", pprof[] = "format=pprof";
+	static char goid_on[] = "goid=on", goid_off[] = "goid=off";
+	struct gj_profile_options *profile = &args->profile;
+
+	profile->is_pprof = profile->output && !args->is_folded;
+	session_args[0] = profile->is_pprof ? pprof : folded;
+	session_args[1] = profile->by_goid ? goid_on : goid_off;
+	profile->session_args = session_args;
+	profile->session_arg_cnt = 2;
+	if (!profile->is_pprof)
+		return 0;
+	gj_buf_fmt(output, "output=%s", profile->output);
+	gj_buf_chr(output, '\0');
+	session_args[profile->session_arg_cnt++] = output->data;
+	return output->failed ? -ENOMEM : 0;
+}
+
 int gj_cmd_profile(int argc, char **argv)
 {
-	static char folded[] = "format=folded", goid_on[] = "goid=on", goid_off[] = "goid=off";
-	char *session_args[2] = { folded, goid_off };
-	struct arguments args = {
-		.profile = {
-			.hz = 99,
-			.session_args = session_args,
-			.session_arg_cnt = 2,
-			.say = say,
-		},
-	};
+	struct arguments args = { .profile = { .hz = 99, .say = say } };
+	struct gj_buf output = { 0 };
 	struct gj_diag diag = { 0 };
+	char *session_args[3];
 	int err, status = parse(&args, argc, argv);
 
 	if (status)
 		return status - 1;
 	args.profile.pids = args.pids;
-	if (args.profile.by_goid)
-		session_args[1] = goid_on;
-	err = gj_profile_run(&args.profile, &diag);
+	err = make_session_args(&args, session_args, &output);
+	if (!err)
+		err = gj_profile_run(&args.profile, &diag);
+	gj_buf_deinit(&output);
 	return err ? gj_cmd_fail_diag(err, &diag) : 0;
 }

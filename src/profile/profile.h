@@ -23,6 +23,7 @@ struct gj_profile_options {
 	unsigned int hz;      /* samples a second and processor */
 	uint64_t for_ns;      /* 0: until a signal, or until all processes have ended */
 	const char *output;   /* file; NULL: standard output */
+	bool is_pprof;        /* the session writes @output by itself */
 	char *const *session_args; /* key=value options of the session */
 	int session_arg_cnt;
 	bool by_goid;         /* count each goroutine's stacks apart */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "profile/profile.h"
@@ -23,6 +24,10 @@ struct gj_profile_sink {
 	char exe[32]; /* of a process whose file has lost its name */
 	int fd;
 	int write_err;
+	uint64_t begin_ns; /* CLOCK_MONOTONIC; of the first sample */
+	bool has_begun;
+	struct gj_diag diag;
+	bool is_ending; /* what is said by now is that the profile could not be written */
 };
 
 /* The name of a function that no Go table covers. */
@@ -81,7 +86,18 @@ static void warn(void *data, const char *line)
 {
 	struct gj_profile_sink *sink = data;
 
-	sink->options->say(line);
+	if (sink->is_ending && sink->options->is_pprof)
+		sink->write_err = gj_diag_set(&sink->diag, -EIO, "%s", line);
+	else
+		sink->options->say(line);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 struct gj_profile_sink *gj_profile_sink_new(const struct gj_profile_options *options,
@@ -100,6 +116,7 @@ struct gj_profile_sink *gj_profile_sink_new(const struct gj_profile_options *opt
 	}
 	sink->options = options;
 	sink->targets = targets;
+	sink->begin_ns = now_ns();
 	sink->fd = STDOUT_FILENO;
 	if (options->output)
 		sink->fd = open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -144,6 +161,9 @@ int gj_profile_sink_take(void *data, const struct gj_profile_entry *entry)
 		.cpu = -1,
 		.period = 1000000000u / sink->options->hz,
 		.has_period = true,
+		/* A profile lasts from its first sample to its last. */
+		.time_ns = sink->has_begun ? now_ns() : sink->begin_ns,
+		.has_time = true,
 		.is_kernel = stack->kernel_cnt > 0,
 		.event = "cpu-clock",
 		.chain = sink->chain,
@@ -157,6 +177,7 @@ int gj_profile_sink_take(void *data, const struct gj_profile_entry *entry)
 		return 0;
 	if (sample.is_kernel && !sink->kallsyms && !(sink->kallsyms = gj_kallsyms_new()))
 		return -ENOMEM;
+	sink->has_begun = true;
 	sample.comm = sink->process->comm;
 	sample.ip = sink->chain[1];
 	for (uint64_t i = 0; i < entry->cnt; i++)
@@ -168,8 +189,11 @@ int gj_profile_sink_end(struct gj_profile_sink *sink, struct gj_diag *diag)
 {
 	int err;
 
+	sink->is_ending = true;
 	gj_session_end(sink->session);
 	err = sink->write_err;
+	if (sink->diag.err)
+		gj_diag_set(diag, err, "%s", sink->diag.text);
 	if (sink->fd != STDOUT_FILENO && close(sink->fd) && !err)
 		err = -errno;
 	if (err)

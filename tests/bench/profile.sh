@@ -21,7 +21,7 @@ for version in 1.19 1.27; do
 		sleep 1
 		echo "Go $version, $variant:"
 		"$gojitter" profile -p $target --for 5s -F 999 --cost 2>&1 | grep takes
-		"$gojitter" profile -p $target --for 5s -F 999 --compare-fp -o /dev/null 2>&1 |
+		"$gojitter" profile -p $target --for 5s -F 999 --compare-fp --folded -o /dev/null 2>&1 |
 			grep -E 'complete|kernel.s own|cut'
 		kill $target
 		wait $target 2>/dev/null || :

@@ -40,8 +40,8 @@ finish()
 # Wants 98 of 100 stacks whole, by gojitter's own sums and by what the stacks show.
 by_goid() # BINARY
 {
-	start "$1" && "$gojitter" profile -p $target -F 1499 --for 1s --by=goid --compare-fp \
-		-o "$work/folded" 2>"$work/said"
+	start "$1" && "$gojitter" profile -p $target -F 1499 --for 1500ms --by=goid \
+		--compare-fp --folded -o "$work/folded" 2>"$work/said"
 	status=$?
 	finish
 	cat "$work/said"
@@ -53,7 +53,7 @@ by_goid() # BINARY
 beside_pprof() # GOVERSION BINARY
 {
 	start "$2" 4 "$work/cpu.pb.gz" && "$gojitter" profile -p $target -F 499 --by=goid \
-		-o "$work/folded" 2>"$work/said" || return 1
+		--folded -o "$work/folded" 2>"$work/said" || return 1
 	finish
 	toolchain=$(tests/toolchains.sh "$1")
 	GOROOT=${toolchain#* } GOTOOLCHAIN=local "${toolchain#* }/bin/go" tool pprof -top -cum \
@@ -95,7 +95,7 @@ ours() { bpftool -j prog show | grep -c gj_prof_sample; }
 before=$(ours)
 binary=$(tests/fixtures/build.sh 1.27 kinds exe)
 start "$binary"
-"$gojitter" profile -p $target -F 499 -q -o "$work/folded" &
+"$gojitter" profile -p $target -F 499 -q --folded -o "$work/folded" &
 profile=$!
 sleep 1
 for map in gj_prof_stack gj_prof_count gj_prof_sum gj_prof_target; do
@@ -114,7 +114,7 @@ sleep 0.5
 tap_check 'nothing is left behind when it is killed' [ "$(ours)" -eq "$before" ]
 
 # The end by SIGINT is an end like any other.
-"$gojitter" profile -p $target -F 499 -q -o "$work/folded" &
+"$gojitter" profile -p $target -F 499 -q --folded -o "$work/folded" &
 profile=$!
 sleep 0.7
 kill -INT $profile
@@ -132,6 +132,20 @@ says() # STATUS PATTERN CMD...
 	[ $status -eq "$want" ] && grep -q "^gojitter: .*$pattern" "$work/err" &&
 		[ "$(grep -c . "$work/err")" -eq $((want == 2 ? 2 : 1)) ]
 }
+# go tool pprof's own view of what is written.
+pprof_reads()
+{
+	"$gojitter" profile -p $target -F 499 --for 2s --by=goid -o "$work/ours.pb.gz" || return 1
+	toolchain=$(tests/toolchains.sh 1.27)
+	GOROOT=${toolchain#* } GOTOOLCHAIN=local "${toolchain#* }/bin/go" tool pprof -raw \
+		"$work/ours.pb.gz" >"$work/raw" 2>&1 || { cat "$work/raw"; return 1; }
+	grep -q 'PeriodType: cpu nanoseconds' "$work/raw" && grep -q 'Period: 2004008' "$work/raw" &&
+		grep -q 'main.worker' "$work/raw" && grep -q 'goid:\[' "$work/raw"
+}
+check 'go tool pprof reads the profile' pprof_reads
+tap_check 'a profile that cannot be written: one line' says 1 'no/such' \
+	"$gojitter" profile -q -p $target --for 300ms -o "$work/no/such/file.pb.gz"
+
 # Another user, who can reach both programs.
 chmod 755 "$work"
 cp "$gojitter" "$binary" "$work/"
