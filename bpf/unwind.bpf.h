@@ -60,6 +60,9 @@ struct {
 #define GJ_CROSSCALL2_SAVED 232 /* bytes; flags and 28 words (Go 1.17) */
 #define GJ_CROSSCALL2_RBP 224   /* below the CFA */
 
+/* Keeps the compiler from what it knows of @x: it would mask by an OR, of which Linux 6.1 loses track. */
+#define GJ_OPAQUE(x) asm volatile("" : "+r"(x))
+
 static __always_inline _Bool gj_read(__u64 va, __u64 *value_out)
 {
 	return !bpf_probe_read_user(value_out, sizeof(*value_out), (void *)va);
@@ -83,9 +86,11 @@ static __always_inline _Bool gj_unwind_range(struct gj_unwind *u,
 	if (va >> 48)
 		return 0;
 #pragma unroll
-	for (__u32 step = GJ_UNWIND_RANGES / 2; step; step /= 2)
+	for (__u32 step = GJ_UNWIND_RANGES / 2; step; step /= 2) {
 		at += step * (__u32)gj_not_below(va, target->ranges[(at + step) &
 								    (GJ_UNWIND_RANGES - 1)].start);
+		GJ_OPAQUE(at);
+	}
 	range = &target->ranges[at & (GJ_UNWIND_RANGES - 1)];
 	if (va - range->start >= range->size)
 		return 0;

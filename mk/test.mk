@@ -194,6 +194,8 @@ LONG_SCRIPTS += \
 	tests/pprof/convert-full.sh \
 	tests/pprof/compare-full.sh
 # gojitter profile.
+UNIT_TESTS += rows
+FUZZ_TARGETS += rows
 CHECK_SCRIPTS += tests/bpf/profile.sh
 LONG_SCRIPTS += tests/bpf/profile-long.sh
 BENCH_SCRIPTS += tests/bench/profile.sh

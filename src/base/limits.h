@@ -111,4 +111,10 @@
 /* Labels of one sample: our own four and the program's, of which pprof.Do has a few. */
 #define GJ_MAX_PPROF_LABELS 64
 
+/* Rows of one image for the unwinder in the kernel: 2^23, 64 MiB of it. Go's compiler has 186,000. */
+#define GJ_MAX_UNWIND_ROWS (1u << 23)
+
+/* Code of one image for it: 1 GiB, whose pages of 256 bytes take 32 MiB. */
+#define GJ_MAX_UNWIND_CODE_BYTES (1u << 30)
+
 #endif

@@ -51,10 +51,19 @@ int gj_profile_run(const struct gj_profile_options *options, struct gj_diag *dia
  * @base_va: link-time address that rows count from, below all code
  * @rows_out: array of struct gj_unwind_row, by start, owned by the caller
  *
- * 0, -ENOMEM, -E2BIG when code reaches beyond 4 GiB.
+ * The first row starts at 0. Returns 0, -ENOMEM, -E2BIG beyond
+ * GJ_MAX_UNWIND_CODE_BYTES or GJ_MAX_UNWIND_ROWS.
  */
 int gj_profile_rows(const struct gj_image *image, const struct gj_gotab *gotab,
 		    const struct gj_stitch_facts *facts, uint64_t base_va, struct gj_buf *rows_out);
+
+/*
+ * gj_profile_pages - which rows hold in each page of an image's code
+ * @rows: the image's are those from @first_row on
+ * @pages_out: struct gj_unwind_page of each page up to that of the last row
+ */
+int gj_profile_pages(const struct gj_buf *rows, uint32_t first_row, struct gj_buf *pages_out,
+		     uint32_t *page_cnt_out);
 
 /* One file, or the vdso, that is mapped executable in some process. */
 struct gj_profile_image {

@@ -22,7 +22,7 @@ enum order { ORDER_RESTORER_END, ORDER_C, ORDER_GO, ORDER_RESTORER };
 struct drafts {
 	struct gj_buf list; /* struct draft */
 	uint64_t base_va;
-	bool is_too_far;
+	bool is_too_far; /* or too many */
 };
 
 static uint32_t rule_of(enum gj_rule_kind kind, uint64_t value)
@@ -34,7 +34,12 @@ static void add(struct drafts *drafts, uint64_t va, uint32_t rule, enum order or
 {
 	struct draft draft = { (uint32_t)(va - drafts->base_va), rule, order };
 
-	drafts->is_too_far |= va - drafts->base_va > UINT32_MAX;
+	/* Code described twice may not fill the memory. */
+	if (va - drafts->base_va > GJ_MAX_UNWIND_CODE_BYTES ||
+	    drafts->list.size_bytes / sizeof(draft) >= GJ_MAX_UNWIND_ROWS) {
+		drafts->is_too_far = true;
+		return;
+	}
 	gj_buf_add(&drafts->list, &draft, sizeof(draft));
 }
 
@@ -251,4 +256,28 @@ int gj_profile_rows(const struct gj_image *image, const struct gj_gotab *gotab,
 		err = -ENOMEM;
 	gj_buf_deinit(&drafts.list);
 	return err;
+}
+
+int gj_profile_pages(const struct gj_buf *rows, uint32_t first_row, struct gj_buf *pages_out,
+		     uint32_t *page_cnt_out)
+{
+	const struct gj_unwind_row *list = (const void *)rows->data;
+	uint32_t row_cnt = (uint32_t)(rows->size_bytes / sizeof(*list)), row = first_row;
+	const uint64_t page_bytes = 1u << GJ_UNWIND_PAGE_SHIFT;
+	uint32_t cnt = 0;
+
+	for (uint64_t start = 0; row < row_cnt; start += page_bytes) {
+		struct gj_unwind_page page;
+
+		while (row + 1 < row_cnt && list[row + 1].start <= start)
+			row++;
+		page = (struct gj_unwind_page){ row, row };
+		while (page.last + 1 < row_cnt && list[page.last + 1].start < start + page_bytes)
+			page.last++;
+		gj_buf_add(pages_out, &page, sizeof(page));
+		cnt++;
+		row = page.last + 1 < row_cnt ? page.last : row_cnt;
+	}
+	*page_cnt_out = cnt;
+	return pages_out->failed ? -ENOMEM : 0;
 }

@@ -98,32 +98,6 @@ static bool find_base(struct gj_profile_image *image)
 	return false;
 }
 
-/* The last page is that of the last row. */
-static void add_pages(struct gj_profile_targets *targets, struct gj_profile_image *image,
-		      uint32_t first_row)
-{
-	const struct gj_unwind_row *rows = (const void *)targets->rows.data;
-	uint32_t row_cnt = (uint32_t)(targets->rows.size_bytes / sizeof(*rows));
-	uint64_t page_bytes = 1u << GJ_UNWIND_PAGE_SHIFT;
-
-	image->first_page =
-		(uint32_t)(targets->pages.size_bytes / sizeof(struct gj_unwind_page));
-	if (targets->rows.failed)
-		return;
-	for (uint64_t start = 0; first_row < row_cnt; start += page_bytes) {
-		struct gj_unwind_page page;
-
-		while (first_row + 1 < row_cnt && rows[first_row + 1].start <= start)
-			first_row++;
-		page = (struct gj_unwind_page){ first_row, first_row };
-		while (page.last + 1 < row_cnt && rows[page.last + 1].start < start + page_bytes)
-			page.last++;
-		gj_buf_add(&targets->pages, &page, sizeof(page));
-		image->page_cnt++;
-		first_row = page.last + 1 < row_cnt ? page.last : row_cnt;
-	}
-}
-
 static int add_rows(struct gj_profile_targets *targets, struct gj_profile_image *image)
 {
 	uint32_t first_row = (uint32_t)(targets->rows.size_bytes / sizeof(struct gj_unwind_row));
@@ -134,9 +108,11 @@ static int add_rows(struct gj_profile_targets *targets, struct gj_profile_image 
 	if (!err && find_base(image))
 		err = gj_profile_rows(image->image, image->gotab, &image->facts, image->base_va,
 				      &targets->rows);
-	if (!err)
-		add_pages(targets, image, first_row);
-	return !err && targets->pages.failed ? -ENOMEM : err;
+	if (err)
+		return err;
+	image->first_page =
+		(uint32_t)(targets->pages.size_bytes / sizeof(struct gj_unwind_page));
+	return gj_profile_pages(&targets->rows, first_row, &targets->pages, &image->page_cnt);
 }
 
 /* An image that cannot be read stays without rows: stacks end there and say so. */
