@@ -201,6 +201,7 @@ static void add_restorers(struct drafts *drafts, const struct gj_image *image,
 			add(drafts, is_go ? va : va - 1, rule_of(GJ_RULE_SIGRETURN, 0),
 			    ORDER_RESTORER);
 			va += RESTORER_BYTES;
+			add(drafts, va, rule_of(GJ_RULE_SIGRETURN, 0), ORDER_RESTORER);
 			add(drafts, va + 1, rule_of(GJ_RULE_NONE, 0), ORDER_RESTORER_END);
 		}
 	}

@@ -142,6 +142,9 @@ static void check_c(const char *path, bool has_restorer)
 	/* A return address there is looked up a byte lower. */
 	if (has_restorer)
 		assert_int_equal(rule_at(&rows, restorer - 1), rule(GJ_RULE_SIGRETURN, 0));
+	/* In the kernel, on its way out of the handler. */
+	if (has_restorer)
+		assert_int_equal(rule_at(&rows, restorer + 9), rule(GJ_RULE_SIGRETURN, 0));
 	deinit(&rows);
 	gj_cfi_free(cfi);
 	gj_image_close(image);
