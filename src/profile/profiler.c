@@ -94,10 +94,14 @@ static int fill_array(const struct bpf_map *map, const struct gj_buf *from)
 static int fill(struct gj_profiler *profiler, const struct gj_profile_targets *targets)
 {
 	struct gj_profile *skel = profiler->skel;
+	LIBBPF_OPTS(bpf_test_run_opts, once);
 	int err = fill_array(skel->maps.gj_prof_row, &targets->rows);
 
 	if (!err)
 		err = fill_array(skel->maps.gj_prof_page, &targets->pages);
+	/* Numbers of processes are those of our own pid namespace. */
+	if (!err)
+		err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.gj_prof_begin), &once);
 	for (size_t i = 0; !err && i < targets->process_cnt; i++) {
 		const struct gj_profile_process *process = &targets->processes[i];
 		struct gj_process known = { .runtime = process->runtime };

@@ -132,6 +132,18 @@ says() # STATUS PATTERN CMD...
 	[ $status -eq "$want" ] && grep -q "^gojitter: .*$pattern" "$work/err" &&
 		[ "$(grep -c . "$work/err")" -eq $((want == 2 ? 2 : 1)) ]
 }
+# Processes in a pid namespace go by its numbers.
+in_namespace()
+{
+	unshare -pf --mount-proc sh -c "
+		sleep 1 & '$binary' 30 >'$work/truth' & sleep 1.5; kids=\$!
+		'$gojitter' profile -p \$kids -F 499 --for 1s --by=goid --folded -o '$work/folded'
+		status=\$?; kill \$kids; exit \$status" 2>"$work/said" || { cat "$work/said"; return 1; }
+	cat "$work/said"
+	tests/bpf/profile.py "$work/truth" "$work/folded"
+}
+check 'in a pid namespace' in_namespace
+
 # go tool pprof's own view of what is written.
 pprof_reads()
 {
