@@ -18,6 +18,8 @@
 #define FEATURE_WORDS 4
 #define HEADER_AUXTRACE 18 /* tools/perf/util/header.h; its index has offsets into the data */
 #define HEADER_EVENT_DESC 12
+#define RECORD_COMPRESSED 81 /* tools/perf/util/event.h; src/inject/inflate.c */
+#define RECORD_COMPRESSED2 83
 #define BUFFER_BYTES (1U << 20)
 #define PASS_BYTES (4 << 20)
 
@@ -181,6 +183,60 @@ static void pass(const struct gj_inject_copier *copier, const uint8_t **from_out
 	*from_out = to;
 }
 
+static int copy_record(struct gj_inject_copier *copier, const struct gj_perf_record *record,
+		       struct gj_window whole)
+{
+	if (record->type == PERF_RECORD_SAMPLE)
+		return gj_inject_sample(copier, record);
+	return gj_inject_put(copier, whole);
+}
+
+/* Copies what is whole of the records in copier->inflated, and keeps the rest. */
+static int copy_inflated(struct gj_inject_copier *copier)
+{
+	struct gj_buf *buf = &copier->inflated;
+	struct gj_window bytes = { (const uint8_t *)buf->data, buf->size_bytes };
+	size_t off = 0;
+	int err = 0;
+
+	while (!err) {
+		uint16_t size_bytes;
+		struct gj_perf_record record;
+		struct gj_cursor cur;
+
+		if (!gj_window_u16(bytes, off + 6, &size_bytes) ||
+		    !gj_window_holds(bytes, off, size_bytes))
+			break;
+		cur = gj_cursor_init(gj_window_slice(bytes, off, size_bytes));
+		if (!gj_perf_record_next(&cur, &record))
+			return -EBADMSG;
+		err = copy_record(copier, &record, gj_window_slice(bytes, off, size_bytes));
+		off += size_bytes;
+	}
+	buf->size_bytes -= off;
+	memmove(buf->data, buf->data + off, buf->size_bytes);
+	return err;
+}
+
+/* A record that holds others. */
+static int copy_compressed(struct gj_inject_copier *copier, const struct gj_perf_record *record)
+{
+	int err = copier->inflater ? 0 : gj_inflater_new(&copier->inflater);
+	bool is_more = true;
+
+	if (err == -ENOENT)
+		return gj_diag_set(copier->diag, err,
+				   "compressed, and libzstd.so.1 is not here; install libzstd1, or record without -z");
+	if (!err)
+		err = gj_inflater_feed(copier->inflater, record);
+	while (!err && is_more) {
+		err = gj_inflater_next(copier->inflater, &copier->inflated, &is_more);
+		if (!err)
+			err = copy_inflated(copier);
+	}
+	return err;
+}
+
 static int copy_data(struct gj_inject_copier *copier)
 {
 	struct gj_window data = gj_perf_file_data(copier->file);
@@ -197,13 +253,14 @@ static int copy_data(struct gj_inject_copier *copier)
 					  (unsigned long long)(start - data.base));
 			break;
 		}
-		if (record.type == PERF_RECORD_SAMPLE)
-			err = gj_inject_sample(copier, &record);
+		if (record.type == RECORD_COMPRESSED || record.type == RECORD_COMPRESSED2)
+			err = copy_compressed(copier, &record);
 		else
-			err = gj_inject_put(copier, (struct gj_window){ start, (size_t)(cur.pos - start) });
+			err = copy_record(copier, &record,
+					  (struct gj_window){ start, (size_t)(cur.pos - start) });
 		pass(copier, &from, cur.pos);
 	}
-	return err;
+	return !err && copier->inflated.size_bytes ? -EBADMSG : err;
 }
 
 static int copy_all(struct gj_inject_copier *copier)
@@ -245,7 +302,6 @@ static bool has_feature(struct gj_window file, unsigned int bit)
 	return gj_window_u64(file, 72, &features) && features >> bit & 1;
 }
 
-#define HEADER_COMPRESSED 27 /* tools/perf/util/header.h */
 #define PIPE_HEADER_BYTES 16
 
 int gj_inject_check(struct gj_window file, struct gj_diag *diag)
@@ -263,9 +319,6 @@ int gj_inject_check(struct gj_window file, struct gj_diag *diag)
 				   "has no records; perf record was killed before it finished the file");
 	if (!gj_perf_file_data(file).base)
 		return gj_diag_set(diag, -EBADMSG, "cut short or damaged: its records are not all there");
-	if (has_feature(file, HEADER_COMPRESSED))
-		return gj_diag_set(diag, -EOPNOTSUPP,
-				   "compressed; no perf writes such a file uncompressed, record without -z");
 	if (has_feature(file, HEADER_AUXTRACE))
 		return gj_diag_set(diag, -EOPNOTSUPP,
 				   "holds a hardware trace, whose samples perf makes itself; there is nothing to put chains into");
@@ -289,6 +342,8 @@ int gj_inject_copy(struct gj_window file, struct gj_chains *chains,
 	if (!err)
 		err = copy_all(&copier);
 	gj_perf_attrs_free(copier.attrs);
+	gj_inflater_free(copier.inflater);
+	gj_buf_deinit(&copier.inflated);
 	gj_buf_deinit(&copier.out);
 	if (err == -EBADMSG)
 		gj_diag_set(diag, err, "damaged: its parts do not fit together");

@@ -79,9 +79,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size_bytes)
 
 void fuzz_seeds(void)
 {
-	struct pw pw;
+	struct pw pw, packed;
 
 	iw_example(&pw);
 	fuzz_seed(pw.bytes, pw.size_bytes);
+	iw_compress(&pw, &packed, 100);
+	fuzz_seed(packed.bytes, packed.size_bytes);
 	fuzz_seed((uint8_t[]){ 0, 0, 0, 0 }, 4);
 }

@@ -62,7 +62,7 @@ def same(json_path, text_path, mask):
             bad += 1
             print(f"{tid} {time}: {[hex(ip) for ip in got]} are not {[hex(ip) for ip in want]}")
     print(f"{len(theirs)} chains, {bad} differ")
-    return bad or len(theirs) < 20
+    return bad or len(theirs) < 10
 
 
 def user(frames):
@@ -118,7 +118,7 @@ def hotspot(stream_path, text_path):
     print(f"{sum(want.values())} chains, {sum((want - got).values())} missing")
     for sample in list(want - got)[:10] + list(got - want)[:10]:
         print(sample)
-    return want != got or len(want) < 20
+    return want != got or len(want) < 10
 
 
 if sys.argv[1] == "hotspot":

@@ -140,6 +140,34 @@ static inline void iw_example(struct pw *pw)
 	iw_bytes(pw, IW_TRAILER, strlen(IW_TRAILER));
 }
 
+/*
+ * @from as perf record -z would have it, its records in pieces of @piece_bytes, fewer
+ * than 256, each a zstd frame of one block stored as it is: magic, 0x20 (one byte of
+ * size follows), size, u24 block size << 3 | 1 (RFC 8878). Without features.
+ */
+static inline void iw_compress(const struct pw *from, struct pw *to, size_t piece_bytes)
+{
+	uint64_t off, end, size_bytes;
+
+	memcpy(&off, from->bytes + 40, 8);
+	memcpy(&size_bytes, from->bytes + 48, 8);
+	end = off + size_bytes;
+	memset(to, 0, sizeof(*to));
+	iw_bytes(to, from->bytes, off);
+	for (; off < end; off += piece_bytes) {
+		size_t size = end - off < piece_bytes ? end - off : piece_bytes;
+
+		pw_record(to, 81, 0);
+		pw_u32(to, 0xfd2fb528);
+		pw_put(to, 0x20, 1);
+		pw_put(to, size, 1);
+		pw_put(to, size << 3 | 1, 3);
+		iw_bytes(to, from->bytes + off, size);
+		pw_record_end(to);
+	}
+	pw_features(to, 0);
+}
+
 /* Chains as format=chains writes them. */
 static inline void iw_chain(struct pw *pw, uint64_t ip, uint32_t tid, uint64_t time_ns,
 			    const uint64_t *vas, uint32_t va_cnt)
