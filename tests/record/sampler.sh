@@ -197,6 +197,17 @@ unprivileged() # OPTION... TEXT
 		[ -s "$work/nobody/own.data" ]
 }
 
+# All that is needed is what doctor names.
+two_capabilities()
+{
+	mkdir -p "$work/few" && chmod 755 "$work" && chmod 777 "$work/few"
+	cp "$gojitter" "$binary" "$work/few/" && chmod 755 "$work/few/gojitter" "$work/few/spins"
+	(cd "$work/few" && setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=+bpf,+perfmon \
+		--ambient-caps=+bpf,+perfmon ./gojitter record -o own.data -- ./spins 0.3 >/dev/null 2>"$work/err")
+	cat "$work/err"
+	tests/record/records.py "$work/few/own.data" | grep '^[1-9][0-9]* records'
+}
+
 piped()
 {
 	"$gojitter" record -o - -- "$binary" 0.3 2>"$work/err" | perf script -i - >"$work/script" 2>/dev/null
@@ -267,5 +278,10 @@ tap_check "SIGKILL to perf leaves nothing" killed perf
 tap_check "a recording that fails does not begin the command" not_begun
 tap_check "without privileges" unprivileged --call-graph=fp 'going on with a probe'
 tap_check "without privileges: both" unprivileged --call-graph=both 'dwarf) instead'
+if [ "$(cat /proc/sys/kernel/perf_event_paranoid)" -le 2 ]; then
+	tap_check "with CAP_BPF and CAP_PERFMON alone" two_capabilities
+else
+	tap_skip "with CAP_BPF and CAP_PERFMON alone" "kernel.perf_event_paranoid above 2 lets only root sample"
+fi
 tap_check "a pipe" piped
 tap_done
