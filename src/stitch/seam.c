@@ -66,15 +66,70 @@ static enum gj_step seam_systemstack(struct gj_walk *walk, const struct gj_place
 	return GJ_STEP_STAY;
 }
 
+/* On arm64 a frameless @function that has called save_g does not know its caller any more. */
+static bool has_lost_link(struct gj_walk *walk, const char *function)
+{
+	uint64_t link;
+
+	return walk->view->arch == GJ_ARCH_ARM64 &&
+	       (!walk->is_innermost || (gj_walk_reg(walk, GJ_ARM64_LR, &link) &&
+					gj_walk_is_in(walk, link, function)));
+}
+
+/* The function that wants more stack, at the call of morestack in its prologue, as it was saved. */
+static enum gj_step enter_saved(struct gj_walk *walk)
+{
+	const struct gj_goffsets *offsets = walk->view->offsets;
+	struct gj_runtime *runtime = &walk->runtime;
+	bool is_arm64 = walk->view->arch == GJ_ARCH_ARM64;
+	uint64_t link = 0;
+
+	if (!gj_has_left(walk, NULL))
+		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
+	gj_walk_forget_regs(walk);
+	if (is_arm64) {
+		/* gobuf.lr stands before gobuf.bp in every release. */
+		if (!gj_walk_u64(walk, runtime->cur + (uint64_t)offsets->g_sched_bp - 8, &link))
+			return GJ_STEP_CUT;
+		gj_walk_set_reg(walk, GJ_ARM64_LR, link);
+		/* morestack has no frame of its own. */
+		if (walk->reached[GJ_ON_GOROUTINE] == runtime->sched_sp)
+			walk->reached[GJ_ON_GOROUTINE]--;
+	}
+	if (gj_walk_enter(walk, runtime->sched_pc, runtime->sched_sp, GJ_FRAME_SEAM, "morestack",
+			  true) != GJ_STEP_FRAME)
+		return GJ_STEP_CUT;
+	/* In its prologue, as if interrupted there. */
+	walk->is_innermost = is_arm64;
+	return GJ_STEP_FRAME;
+}
+
+/*
+ * arm64, before the switch: x30 returns to the function that wants more stack,
+ * and x3 is what x30 was there (Go src/cmd/internal/obj/arm64/obj7.go,
+ * stacksplit). Behind the call of save_g only the saved state says so.
+ */
+static enum gj_step enter_by_link(struct gj_walk *walk)
+{
+	uint64_t pc, link;
+
+	if (has_lost_link(walk, "runtime.morestack"))
+		return enter_saved(walk);
+	if (!gj_walk_reg(walk, GJ_ARM64_LR, &pc) || !gj_walk_reg(walk, 3, &link))
+		return GJ_STEP_CUT;
+	if (gj_walk_enter(walk, pc, walk->sp, GJ_FRAME_SEAM, "morestack", true) != GJ_STEP_FRAME)
+		return GJ_STEP_CUT;
+	gj_walk_set_reg(walk, GJ_ARM64_LR, link);
+	walk->is_innermost = true;
+	return GJ_STEP_FRAME;
+}
+
 /*
  * morestack calls newstack on g0's stack; the function that wants more stack
  * has its state saved at the call of morestack in its prologue.
  */
 static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *place)
 {
-	const struct gj_goffsets *offsets = walk->view->offsets;
-	uint64_t link = 0;
-
 	if (!gj_walk_runtime(walk)) {
 		/* The instruction tells; none is known on arm64, nor in code we have not seen. */
 		if (walk->is_innermost &&
@@ -83,25 +138,33 @@ static enum gj_step seam_morestack(struct gj_walk *walk, const struct gj_place *
 		return gj_seam_thread(walk, walk->sp, walk->sp, "morestack");
 	}
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
-		return GJ_STEP_STAY;
+		return walk->view->arch == GJ_ARCH_ARM64 ? enter_by_link(walk) : GJ_STEP_STAY;
 	/* newstack may give the thread to others: m.curg is not who called any more. */
 	if (walk->is_scheduling || !walk->runtime.cur)
 		return gj_walk_root(walk, "schedule");
+	return enter_saved(walk);
+}
+
+/* It goes on into morestack and has no frame; on amd64 its return address is at SP. */
+static enum gj_step seam_morestack_noctxt(struct gj_walk *walk, const struct gj_place *place)
+{
+	(void)place;
+	return walk->view->arch == GJ_ARCH_ARM64 ? enter_by_link(walk) : GJ_STEP_STAY;
+}
+
+/* The caller of mcall, as it was saved. */
+static enum gj_step enter_parked(struct gj_walk *walk)
+{
+	const struct gj_runtime *runtime = &walk->runtime;
+
 	if (!gj_has_left(walk, NULL))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
 	gj_walk_forget_regs(walk);
-	if (walk->view->arch == GJ_ARCH_ARM64) {
-		/* gobuf.lr stands before gobuf.bp in every release. */
-		if (!gj_walk_u64(walk, walk->runtime.cur + (uint64_t)offsets->g_sched_bp - 8, &link))
-			return GJ_STEP_CUT;
-		gj_walk_set_reg(walk, GJ_ARM64_LR, link);
-	}
-	if (gj_walk_enter(walk, walk->runtime.sched_pc, walk->runtime.sched_sp, GJ_FRAME_SEAM,
-			  "morestack", true) != GJ_STEP_FRAME)
-		return GJ_STEP_CUT;
-	/* In its prologue, as if interrupted there. */
-	walk->is_innermost = walk->view->arch == GJ_ARCH_ARM64;
-	return GJ_STEP_FRAME;
+	/* On arm64 mcall has no frame of its own. */
+	if (walk->reached[GJ_ON_GOROUTINE] == runtime->sched_sp)
+		walk->reached[GJ_ON_GOROUTINE]--;
+	return gj_walk_enter(walk, runtime->sched_pc, runtime->sched_sp, GJ_FRAME_SEAM, "mcall",
+			     true);
 }
 
 /* Without the runtime's state: on to the root of the thread, whoever the goroutine was. */
@@ -134,7 +197,7 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
 	if (!gj_walk_runtime(walk))
 		return mcall_alone(walk);
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_THREAD)
-		return GJ_STEP_STAY;
+		return has_lost_link(walk, "runtime.mcall") ? enter_parked(walk) : GJ_STEP_STAY;
 	/* Met itself, before the function is called, it has just come from there. */
 	if (walk->is_innermost)
 		given = runtime->cur;
@@ -142,13 +205,9 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
 		return GJ_STEP_CUT;
 	if (!runtime->cur || given != runtime->cur || walk->view->arch == GJ_ARCH_ARM64)
 		return gj_walk_root(walk, "mcall");
-	if (!gj_has_left(walk, NULL))
-		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
-	if (!gj_walk_u64(walk, runtime->sched_sp, &word))
+	if (gj_has_left(walk, NULL) && !gj_walk_u64(walk, runtime->sched_sp, &word))
 		return gj_walk_root(walk, "mcall");
-	gj_walk_forget_regs(walk);
-	return gj_walk_enter(walk, runtime->sched_pc, runtime->sched_sp, GJ_FRAME_SEAM, "mcall",
-			     true);
+	return enter_parked(walk);
 }
 
 /*
@@ -189,6 +248,7 @@ static enum gj_step seam_top(struct gj_walk *walk, const struct gj_place *place)
 const struct gj_seam gj_seams[] = {
 	{ "systemstack", "runtime.systemstack", FIRST, LAST, false, seam_systemstack },
 	{ "morestack", "runtime.morestack", FIRST, LAST, false, seam_morestack },
+	{ "morestack", "runtime.morestack_noctxt", FIRST, LAST, false, seam_morestack_noctxt },
 	{ "mcall", "runtime.mcall", FIRST, LAST, false, seam_mcall },
 	{ "gogo", "runtime.gogo", FIRST, LAST, false, seam_gogo },
 	{ "gogo", "gogo", 17, LAST, false, seam_gogo },
