@@ -183,6 +183,10 @@ LONG_SCRIPTS += tests/stitch/twostack-long.sh
 # How whole the stacks of live programs are, and Go's own tracebacks.
 CHECK_SCRIPTS += tests/stitch/shares.sh tests/stitch/traceback.sh
 LONG_SCRIPTS += tests/stitch/traceback-full.sh
+
+# arm64, emulated.
+CHECK_SCRIPTS += tests/stitch/arm64.sh
+LONG_SCRIPTS += tests/stitch/arm64-full.sh
 BENCH_SCRIPTS += tests/bench/shares.sh
 # pprof profiles.
 UNIT_TESTS += pprof

@@ -18,6 +18,8 @@ g++ git libiberty-dev libcmocka-dev bpftrace trace-cmd gdb binutils
 lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"
 # For make check-long: Debian's kernel source is an .xz archive.
 [ "${1:-}" = demo ] || packages="$packages xz-utils"
+# arm64 programs, emulated and stepped (tests/stitch/arm64.sh).
+[ "${1:-}" = demo ] || packages="$packages qemu-user gdb-multiarch"
 
 missing=
 for package in $packages; do

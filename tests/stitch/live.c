@@ -3,11 +3,13 @@
  * Walks stopped threads of a live process, for live.py:
  *
  *   live PID [EXE [dump]]
+ *   live PID EXE arm64 [dump]
  *
  * EXE stands in for the program's own file (the same one, stripped). With dump
  * no more of the memory is read than perf's largest stack dump holds. Each line
  * of standard input is a request: fs base, then rax rbx rcx rdx rsi rdi rbp rsp
- * rip r8 ... r15, all in hex. The answer is one line:
+ * rip r8 ... r15, all in hex. arm64: PID is qemu-aarch64's, which runs EXE at its
+ * own addresses (-B 0); 0, then x0 ... x30 sp pc. The answer is one line:
  *
  *   complete|cut ROOT|REASON GAP	VA:HOW:SP:MAY_MISS	VA:HOW:SP:MAY_MISS ...
  */
@@ -38,6 +40,7 @@ struct target {
 	size_t file_cnt;
 	struct gj_goffsets offsets;
 	bool has_offsets;
+	bool is_arm64;
 	bool is_dump;
 	uint64_t sp; /* of the request */
 };
@@ -132,26 +135,41 @@ static void open_target(struct target *target, const char *exe)
 	}
 }
 
+/* The emulator maps the program without leave to execute; it is no PIE. */
+static void open_emulated(struct target *target, const char *exe)
+{
+	struct file *file = &target->files[0];
+
+	if (gj_image_open(exe, &file->image, NULL) ||
+	    gj_gotab_open(file->image, &file->gotab, NULL))
+		exit(1);
+	file->end_va = UINT64_MAX;
+	target->file_cnt = 1;
+	target->has_offsets = !gj_goffsets_find(file->image, file->gotab, &target->offsets, NULL);
+}
+
 static void answer(struct gj_stitcher *stitcher, struct target *target, char *line)
 {
 	static struct gj_stack_frame frames[GJ_MAX_CHAIN];
 	static const char hows[GJ_FRAME_HOW_CNT + 1] = "ikpcfs";
 	struct gj_stack stack = { .frames = frames, .max = GJ_MAX_CHAIN };
 	/* PERF_REG_X86_*: ax bx cx dx si di bp sp ip, then r8 on from number 16. */
-	struct gj_stitch_input input = { .regs.mask = 0xff01ff };
+	struct gj_stitch_input input = { .regs.mask = target->is_arm64 ? 0x1ffffffff : 0xff01ff };
 	struct gj_stitch_view view = {
 		.data = target, .read = read_memory, .find_image = find_image,
-		.arch = GJ_ARCH_AMD64, .offsets = target->has_offsets && !target->is_dump ? &target->offsets : NULL,
+		.arch = target->is_arm64 ? GJ_ARCH_ARM64 : GJ_ARCH_AMD64, .offsets = target->has_offsets && !target->is_dump ? &target->offsets : NULL,
 	};
-	uint64_t values[18], fs_base = 0;
+	uint64_t values[33], fs_base = 0;
 	char *at = line;
 
 	fs_base = strtoull(at, &at, 16);
-	for (size_t i = 0; i < 17; i++)
+	for (size_t i = 0; i < (target->is_arm64 ? 33 : 17); i++)
 		values[i] = strtoull(at, &at, 16);
 	input.regs.values = values;
-	target->sp = values[7];
-	if (!target->is_dump && view.offsets && view.offsets->tls_g != INT64_MIN)
+	target->sp = values[target->is_arm64 ? 31 : 7];
+	if (target->is_arm64)
+		view.g = values[28];
+	else if (!target->is_dump && view.offsets && view.offsets->tls_g != INT64_MIN)
 		read_memory(target, fs_base + (uint64_t)view.offsets->tls_g, &view.g, sizeof(view.g));
 	if (gj_stitch(stitcher, &view, &input, &stack))
 		exit(1);
@@ -174,9 +192,13 @@ int main(int argc, char **argv)
 		return 2;
 	target.pid = atoi(argv[1]);
 	while (fgets(line, sizeof(line), stdin)) {
-		if (!target.maps) {
-			open_target(&target, argc > 2 ? argv[2] : NULL);
-			target.is_dump = argc > 3;
+		if (!target.file_cnt) {
+			target.is_arm64 = argc > 3 && !strcmp(argv[3], "arm64");
+			target.is_dump = argc > 3 + target.is_arm64;
+			if (target.is_arm64)
+				open_emulated(&target, argv[2]);
+			else
+				open_target(&target, argc > 2 ? argv[2] : NULL);
 		}
 		answer(stitcher, &target, line);
 	}

@@ -24,12 +24,18 @@ import threading
 
 import gdb
 
-SEAMS = ("runtime.systemstack", "runtime.morestack", "runtime.mcall", "runtime.asmcgocall",
+SEAMS = ("runtime.systemstack", "runtime.morestack", "runtime.morestack_noctxt", "runtime.mcall", "runtime.asmcgocall",
          "runtime.cgocallback", "runtime.cgocallback_gofunc", "runtime.nanotime1", "time.now", "runtime.vgetrandom1",
          "runtime.walltime", "runtime.walltime1", "runtime.gogo", "gogo")
 TOPS = ("runtime.goexit", "runtime.mstart", "runtime.rt0_go", "runtime.mstart.abi0",
         "runtime.goexit.abi0", "runtime.rt0_go.abi0")
 INJECTED = ("runtime.asyncPreempt", "runtime.sigpanic")
+# arm64: under qemu-aarch64, which GJ_QEMU names as PID:PORT.
+EMULATOR = os.environ.get("GJ_QEMU")
+ORDER = ["x%d" % i for i in range(31)] + ["sp", "pc"] if EMULATOR else \
+    "rax rbx rcx rdx rsi rdi rbp rsp rip r8 r9 r10 r11 r12 r13 r14 r15".split()
+PC, SP, FP = ("pc", "sp", "x29") if EMULATOR else ("rip", "rsp", "rbp")
+FIRST = "$x0" if EMULATOR else "$rax"  # a function's first argument in Go's ABI
 MAX_FRAMES = 600
 MAX_STOPS = 400
 
@@ -67,8 +73,7 @@ def reg(what):
 
 
 def registers():
-    order = "rax rbx rcx rdx rsi rdi rbp rsp rip r8 r9 r10 r11 r12 r13 r14 r15".split()
-    return [reg("fs_base")] + [reg(r) for r in order]
+    return [0 if EMULATOR else reg("fs_base")] + [reg(r) for r in ORDER]
 
 
 def ask(which):
@@ -88,7 +93,7 @@ def is_part(frames, truth, begin):
     """What stands behind a gap: a later part of the whole chain, or a thread's first frames."""
     pcs = [int(frame[0], 16) for frame in frames]
     if name(pcs[0] - 1) in ("runtime.mstart0", "runtime.mstart"):
-        rest, _ = frames_from({"rip": pcs[0], "rsp": int(frames[0][2], 16), "rbp": 0})
+        rest, _ = frames_from({PC: pcs[0], SP: int(frames[0][2], 16), FP: 0})
         return pcs == rest[:len(pcs)]
     # cgocallback pretends to have been called from where the goroutine's stack was left.
     # Up to Go 1.19 that is systemstack_switch's first instruction.
@@ -125,7 +130,7 @@ def frames_of_gdb():
                 # gdb takes this for a call and would look its caller up before the address.
                 caller = frame.older()
                 values = {r: int(caller.read_register(r)) & (1 << 64) - 1
-                          for r in ("rip", "rsp", "rbp")}
+                          for r in (PC, SP, FP) + (("x30",) if EMULATOR else ())}
                 more, called = frames_from(values)
                 return pcs + more, called
             if name(pc).startswith("runtime.sigreturn"):
@@ -177,8 +182,8 @@ class Records:
         """The whole chain; None where gdb cannot know it."""
         pcs, last = frames_of_gdb()
         if last is None:
-            # Out of C's last frame: a thread's root.
-            return pcs
+            # Out of C's last frame: a thread's root. There is no C in what runs emulated.
+            return None if EMULATOR else pcs
         if last in TOPS:
             return pcs
         if len(pcs) == 1 and is_entry(pcs[0], last):
@@ -187,10 +192,10 @@ class Records:
                 return None
             self.chains[gdb.selected_thread().num, last] = pcs
             if last in ("runtime.gogo", "gogo"):
-                self.gogo_sp = reg("rsp")
+                self.gogo_sp = reg(SP)
             return pcs
         record = self.chains.get((gdb.selected_thread().num, last))
-        if record and last in ("runtime.gogo", "gogo") and abs(reg("rsp") - self.gogo_sp) > 4096:
+        if record and last in ("runtime.gogo", "gogo") and abs(reg(SP) - self.gogo_sp) > 4096:
             # It has left for a goroutine: for the one that wanted more stack, if it was one.
             resumer = name(record[1] - 1) if len(record) > 1 else ""
             record = self.chains.get((gdb.selected_thread().num, "runtime.morestack")) \
@@ -225,6 +230,10 @@ def name_offset(pc):
 
 def whole_at_entry():
     """At its first instruction a seam function is an ordinary one: its caller is at SP."""
+    if EMULATOR and name(reg(PC)).startswith("runtime.morestack"):
+        # Its caller is in its prologue, whose own return address is kept in x3.
+        more, last = frames_from({PC: reg("x3"), "x30": reg("x3")})
+        return [reg(PC), reg("x30")] + more if last in TOPS else None
     first, frame = gdb.newest_frame().pc(), gdb.newest_frame().older()
     if frame is None:
         return None
@@ -267,10 +276,10 @@ class Place:
         self.dumps[state if right else "wrong"] += 1
         if state == "cut":
             self.dump_cuts["%s, at %s" % (why.rstrip(" 01"), gdb.execute(
-                "info symbol $rip", to_string=True).split(" in section")[0])] += 1
+                "info symbol $pc", to_string=True).split(" in section")[0])] += 1
         if not right and self.dumps["wrong"] <= 3:
             say("# wrong with a dump in %s at %s (%s %s):" % (self.title, gdb.execute(
-                "info symbol $rip", to_string=True).split(" in section")[0], state, why))
+                "info symbol $pc", to_string=True).split(" in section")[0], state, why))
             say("#   ours " + " < ".join("%s%s" % ("gap " * (f[3] == "1"), name(int(f[0], 16) - (i > 0)))
                                          for i, f in enumerate(ask(dump_walker)[2][:14])))
             say("#   gdb  " + " < ".join(name(pc - (i > 0)) for i, pc in enumerate(truth[:14])))
@@ -286,7 +295,7 @@ class Place:
         if good:
             self.counts[state] += 1
             if state == "cut":
-                symbol = gdb.execute("info symbol $rip", to_string=True)
+                symbol = gdb.execute("info symbol $pc", to_string=True)
                 self.cuts["%s, in %s, at %s" % (why.rstrip(" 01"), name(mine[-1] - (len(mine) > 1)),
                                                 symbol.split(" in section")[0])] += 1
             return
@@ -294,7 +303,7 @@ class Place:
         self.shown += 1
         if self.shown <= 3:
             say("# wrong in %s at %s (%s %s)" % (self.title, gdb.execute(
-                "info symbol $rip", to_string=True).split(" in section")[0], state, why))
+                "info symbol $pc", to_string=True).split(" in section")[0], state, why))
             for i in range(min(12, max(len(mine), len(truth)))):
                 a = "%x %s %s" % (mine[i], frames[i][1], name(mine[i] - (i > 0))) \
                     if i < len(mine) else "-"
@@ -322,6 +331,9 @@ def stops_at(functions):
 
 def run():
     """Continues to a breakpoint; false when none is met for a while."""
+    if EMULATOR:
+        gdb.execute("continue", to_string=True)
+        return True
     timer = threading.Timer(20, os.kill, (gdb.selected_inferior().pid, signal.SIGINT))
     timer.start()
     gdb.execute("continue", to_string=True)
@@ -352,7 +364,7 @@ def place(where, steps, title=None, condition=None, before=()):
         if not run():
             break
         at.compare()
-        pc = reg("rip")
+        pc = reg(PC)
         # Wanted where gdb knows what stands above.
         if pc in [entry_of(f) for f in wanted] and records.truth():
             for breakpoint in targets + others:
@@ -367,6 +379,15 @@ def place(where, steps, title=None, condition=None, before=()):
     say("%s: not reached" % at.title)
 
 
+def run_program(arguments):
+    # A goroutine preempted while one instruction is stepped does not come back to it.
+    gdb.execute("set environment GODEBUG cpu.sha=off,cpu.shani=off%s" %
+                ("" if what == "preempt" else ",asyncpreemptoff=1"), to_string=True)
+    gdb.execute("set args %s >/dev/null" % arguments)
+    gdb.execute("break main.main", to_string=True)
+    gdb.execute("run", to_string=True)
+
+
 def start(program, stripped, arguments):
     global walker, dump_walker
     for line in ("set pagination off", "set confirm off", "set width 0", "set breakpoint pending off",
@@ -377,16 +398,17 @@ def start(program, stripped, arguments):
                  "set disassemble-next-line off", "set language c",
                  "set print demangle off", "set print asm-demangle off"):
         gdb.execute(line, to_string=True)
-    # A goroutine preempted while one instruction is stepped does not come back to it.
-    gdb.execute("set environment GODEBUG cpu.sha=off,cpu.shani=off%s" %
-                ("" if what == "preempt" else ",asyncpreemptoff=1"), to_string=True)
     gdb.execute("file %s" % program, to_string=True)
-    gdb.execute("set args %s >/dev/null" % arguments)
-    gdb.execute("break main.main", to_string=True)
-    gdb.execute("run", to_string=True)
+    if EMULATOR:
+        gdb.execute("target remote :" + EMULATOR.split(":")[1], to_string=True)
+        gdb.execute("break main.main", to_string=True)
+        gdb.execute("continue", to_string=True)
+    else:
+        run_program(arguments)
     gdb.execute("delete", to_string=True)
     gdb.execute("set scheduler-locking step", to_string=True)
-    command = [os.environ["GJ_WALKER"], str(gdb.selected_inferior().pid), stripped]
+    pid = EMULATOR.split(":")[0] if EMULATOR else str(gdb.selected_inferior().pid)
+    command = [os.environ["GJ_WALKER"], pid, stripped] + (["arm64"] if EMULATOR else [])
     walker, dump_walker = (subprocess.Popen(command + more, stdin=subprocess.PIPE,
                                             stdout=subprocess.PIPE, text=True)
                            for more in ([], ["dump"]))
@@ -398,7 +420,7 @@ SWITCHES = ("runtime.morestack", "runtime.systemstack", "runtime.mcall", "runtim
 
 def plain():
     place("main.framed", 60, "prologue, leaf, epilogue")
-    place("main.recurse", 40, "recursion", "$rax == 0" if new_abi else None)
+    place("main.recurse", 40, "recursion", FIRST + " == 0" if new_abi else None)
     place("main.duff", 120, "duffcopy")
     place("main.zero", 120, "duffzero")
     place("crypto/sha256.block crypto/internal/fips140/sha256.blockAVX2", 250, "sha256 using rbp")
@@ -417,6 +439,27 @@ def plain():
     place("runtime.sighandler", 5, "sighandler")
     place("runtime.sigpanic", 10, "sigpanic")
     place("runtime.gopanic", 5, "panic")
+
+
+# gdb and the emulator do not last for long together: a place each. Of calls that
+# the signal handler injects gdb knows no caller here.
+ARM64_PLACES = {
+    "leaf": ("main.framed", 60),
+    "recursion": ("main.recurse", 40, FIRST + " == 0"),
+    "duffcopy": ("main.duff", 120),
+    "duffzero": ("main.zero", 120),
+    "sha256": ("crypto/sha256.block crypto/internal/fips140/sha256.block", 120),
+    "systemstack": ("runtime.systemstack", 150),
+    "morestack": ("runtime.morestack", 120),
+    "copystack": ("runtime.copystack", 20, None, ("runtime.morestack",)),
+    "mcall": ("runtime.mcall", 80),
+}
+
+
+def arm64():
+    title = os.environ["GJ_PLACE"]
+    where, steps, *more = ARM64_PLACES[title]
+    place(where, steps, title, *more)
 
 
 def preempt():
@@ -439,7 +482,7 @@ def cgo():
 
 
 program, stripped, what, version = os.environ["GJ_LIVE"].split(":")
-new_abi = int(version.split(".")[1]) >= 17
+new_abi = int(version.split(".")[1]) >= (18 if EMULATOR else 17)
 start(program, stripped, "loop" if what == "preempt" else "")
-{"plain": plain, "preempt": preempt, "cgo": cgo}[what]()
+{"plain": plain, "preempt": preempt, "cgo": cgo, "arm64": arm64}[what]()
 gdb.execute("kill", to_string=True)

@@ -28,7 +28,7 @@ runtime.mcall:40
 runtime.park_m:2
 runtime.sigpanic:4
 runtime.gopanic:3
-time.now:40'
+time.now:4'
 
 for version in ${GJ_STITCH_VERSIONS:-1.19 1.27}; do
 	if ! binary=$(tests/fixtures/build.sh "$version" stacks exe 2>"$work/err"); then
