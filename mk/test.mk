@@ -180,6 +180,7 @@ UNIT_TESTS += stack_records labels
 FUZZ_TARGETS += stack_records labels
 CHECK_SCRIPTS += tests/stitch/twostack.sh
 LONG_SCRIPTS += tests/stitch/twostack-long.sh
+UNIT_TESTS += seam_thread
 # How whole the stacks of live programs are, and Go's own tracebacks.
 CHECK_SCRIPTS += tests/stitch/shares.sh tests/stitch/traceback.sh
 LONG_SCRIPTS += tests/stitch/traceback-full.sh

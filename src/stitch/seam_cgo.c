@@ -84,17 +84,31 @@ enum gj_step gj_seam_asmcgocall(struct gj_walk *walk, const struct gj_place *pla
 	return step;
 }
 
+/*
+ * By its return address: that on the goroutine's stack returns to where
+ * asmcgocall left it for C, or to goexit if C called from a thread of its own.
+ */
+static bool is_copy(struct gj_walk *walk, const struct gj_place *place)
+{
+	static const char *const places[] = { "runtime.systemstack_switch", "runtime.asmcgocall",
+					      "runtime.goexit" };
+	uint64_t pc;
+
+	if (!place->has_delta || !gj_walk_u64(walk, walk->sp + (uint64_t)place->delta, &pc))
+		return false;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (gj_walk_is_in(walk, pc, places[i]))
+			return true;
+	return false;
+}
+
 enum gj_step gj_seam_cgocallback(struct gj_walk *walk, const struct gj_place *place)
 {
 	struct gj_runtime *runtime = &walk->runtime;
-	uint64_t sp, before, pc;
+	uint64_t sp, before;
 
-	if (!gj_walk_runtime(walk) && place->has_delta &&
-	    gj_walk_u64(walk, walk->sp + (uint64_t)place->delta, &pc)) {
-		/* The copy returns to where asmcgocall left the goroutine's stack, if C was called. */
-		walk->misses = gj_walk_is_in(walk, pc, "runtime.systemstack_switch") ||
-			       gj_walk_is_in(walk, pc, "runtime.asmcgocall") ||
-			       gj_walk_is_in(walk, pc, "runtime.goexit");
+	if (!gj_walk_runtime(walk)) {
+		walk->misses = is_copy(walk, place);
 		return GJ_STEP_STAY;
 	}
 	if (!gj_walk_on_cur(walk, walk->sp)) {
