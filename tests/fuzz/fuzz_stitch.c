@@ -10,7 +10,7 @@
 
 static const struct sw_func funcs[] = {
 	{ "main.main", 24 }, { "main.leaf", 0 }, { "runtime.goexit", 0, GJ_GOFUNC_TOPFRAME },
-	{ "runtime.systemstack", 8 }, { "runtime.systemstack_switch", 8 },
+	{ "runtime.systemstack", 8, 0, "\x48\x8b\x62\x38\xff\xd7\x90\x90\x90\x90\x48\x8b\x60\x38", 14 }, { "runtime.systemstack_switch", 8 },
 	{ "runtime.mstart", 0, GJ_GOFUNC_TOPFRAME }, { "runtime.morestack", 0 },
 	{ "runtime.newstack", 40 }, { "runtime.mcall", 8 },
 	{ "runtime.asmcgocall", 8, 0, "\x48\x89\x7c\x24\x08", 5 }, { "runtime.cgocallback", 32 },
@@ -19,6 +19,10 @@ static const struct sw_func funcs[] = {
 	{ "runtime.nanotime1", 24, 0, "\x48\x89\x8b\x68\x03\0\0\x48\x89\x93\x60\x03\0\0", 14 },
 	{ "runtime.asyncPreempt", 16 }, { "gogo", 0 }, { "runtime.schedule", 32 },
 	{ "runtime.sigfwd", 0, 0, "\x48\x89\xe3\x48\x83\xe4\xf0", 7 }, { "main.wrong", -8 },
+	/* call mstart1; lea rax, cgocallbackg, call rax: where g0's stack is taken up */
+	{ "runtime.mstart0", 40, 0, "\xe8\xfb\0\0\0", 5 }, { "runtime.mstart1", 32 },
+	{ "runtime.cgocallback_gofunc", 32, 0, "\x48\x8d\x05\xf9\0\0\0\xff\xd0", 9 },
+	{ "runtime.cgocallbackg", 64 }, { "time.now", 24, 0, "\x49\x89\xe4", 3 },
 	{ NULL },
 };
 #define FUNC_CNT (sizeof(funcs) / sizeof(funcs[0]) - 1)
