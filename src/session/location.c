@@ -54,7 +54,6 @@ struct key {
 
 struct gj_locations {
 	const struct gj_options *options;
-	struct gj_pprof *pprof;
 	struct arena hot, cold; /* entries and texts; frames and names */
 	struct slot *slots;
 	size_t slot_cnt, entry_cnt;
@@ -62,14 +61,13 @@ struct gj_locations {
 	struct gj_goframe frames[GJ_MAX_INLINE_DEPTH + 1];
 };
 
-struct gj_locations *gj_locations_new(const struct gj_options *options, struct gj_pprof *pprof)
+struct gj_locations *gj_locations_new(const struct gj_options *options)
 {
 	struct gj_locations *locations = calloc(1, sizeof(*locations));
 
 	if (!locations)
 		return NULL;
 	locations->options = options;
-	locations->pprof = pprof;
 	locations->slot_cnt = MIN_SLOTS;
 	locations->slots = calloc(MIN_SLOTS, sizeof(*locations->slots));
 	if (!locations->slots) {
@@ -270,7 +268,7 @@ static bool is_returned_to(const struct gj_dso *dso, uint64_t va)
 /* A profile spells names as Go's own do, unless others are asked for. */
 static const char *name_of(struct gj_locations *locations, const char *name)
 {
-	return locations->pprof && !locations->options->name_flags ? name :
+	return locations->options->pprof && !locations->options->name_flags ? name :
 								     format_name(locations, name);
 }
 
@@ -280,7 +278,7 @@ static int32_t start_line_of(const struct gj_locations *locations, const struct 
 {
 	struct gj_gofunc func = *outer;
 
-	if (frame->start_line || !locations->pprof)
+	if (frame->start_line || !locations->options->pprof)
 		return frame->start_line;
 	if (frame->inlined && gj_gotab_find_name(dso->gotab, frame->name, &func))
 		return 0;
@@ -354,9 +352,9 @@ static bool fill_text(struct gj_locations *locations, struct entry *entry)
 	struct gj_buf *text = &locations->text;
 
 	text->size_bytes = 0;
-	if (locations->pprof)
-		gj_pprof_location(locations->pprof, entry->dso, entry->file_off, entry->is_return,
-				  location, text);
+	if (locations->options->pprof)
+		gj_pprof_location(locations->options->pprof, entry->dso, entry->file_off,
+				  entry->is_return, location, text);
 	else
 		formats[locations->options->format](&locations->options->report, location, text);
 	if (text->failed)

@@ -19,7 +19,6 @@ struct gj_session {
 	struct gj_locations *locations;
 	struct gj_ghistory *history;
 	struct gj_folded *folded;
-	struct gj_pprof *pprof; /* NULL unless format=pprof */
 	struct gj_buf out;
 	uint64_t written_bytes; /* out of out */
 	struct gj_shared shared;
@@ -87,11 +86,11 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->options.report.id_width = session->host.id_width ? session->host.id_width : 7;
 	session->dsos = gj_dsos_new(&session->host, session->options.symfs);
 	if (session->options.format == GJ_FORMAT_PPROF)
-		session->pprof = gj_pprof_new(&session->options);
-	session->locations = gj_locations_new(&session->options, session->pprof);
+		session->options.pprof = gj_pprof_new(&session->options);
+	session->locations = gj_locations_new(&session->options);
 	session->history = gj_ghistory_new();
 	session->folded = gj_folded_new();
-	if ((session->options.format == GJ_FORMAT_PPROF && !session->pprof) || !session->dsos ||
+	if ((session->options.format == GJ_FORMAT_PPROF && !session->options.pprof) || !session->dsos ||
 	    !session->locations || !session->history || !session->folded ||
 	    gj_stitcher_new(&session->chain.stitcher) || !gj_buf_reserve(&session->out, OUT_BYTES)) {
 		host->warn(host->data, "out of memory");
@@ -123,7 +122,7 @@ static void end_profile(struct gj_session *session)
 {
 	struct gj_diag diag = { 0 };
 
-	if (session->pprof && gj_pprof_end(session->pprof, &diag))
+	if (session->options.pprof && gj_pprof_end(session->options.pprof, &diag))
 		session->host.warn(session->host.data, diag.text);
 }
 
@@ -142,7 +141,7 @@ void gj_session_end(struct gj_session *session)
 	free(session->folded_event);
 	gj_shared_deinit(&session->shared);
 	gj_folded_free(session->folded);
-	gj_pprof_free(session->pprof);
+	gj_pprof_free(session->options.pprof);
 	gj_ghistory_free(session->history);
 	gj_locations_free(session->locations);
 	/* Before the images that it learnt from. */
@@ -223,8 +222,8 @@ void gj_session_recording(struct gj_session *session, const uint8_t *bytes, size
 	session->plain.event_width = gj_perf_file_event_width(file);
 	session->options.report.event_width = session->plain.event_width;
 	session->knows_width = session->plain.event_width > 0;
-	if (session->pprof && !gj_perf_file_clock(file, &wall_ns, &clock_ns))
-		gj_pprof_clock(session->pprof, wall_ns, clock_ns);
+	if (session->options.pprof && !gj_perf_file_clock(file, &wall_ns, &clock_ns))
+		gj_pprof_clock(session->options.pprof, wall_ns, clock_ns);
 	if (session->options.goid)
 		note_gaps(session, file);
 }
@@ -408,7 +407,7 @@ static enum gj_printer put(struct gj_session *session, const struct gj_record *r
 			gj_folded_write(session->folded, &session->out);
 		break;
 	case GJ_FORMAT_PPROF:
-		if (gj_pprof_add(session->pprof, record) == -ENOMEM)
+		if (gj_pprof_add(session->options.pprof, record) == -ENOMEM)
 			complain_memory(session);
 		break;
 	}
@@ -423,7 +422,7 @@ static bool is_counted(struct gj_session *session, const char *event)
 {
 	struct gj_diag line = { 0 };
 
-	if ((session->options.format != GJ_FORMAT_FOLDED && !session->pprof) ||
+	if ((session->options.format != GJ_FORMAT_FOLDED && !session->options.pprof) ||
 	    session->options.event)
 		return true;
 	if (!session->folded_event)

@@ -60,6 +60,7 @@ struct gj_options {
 	const char *output;  /* of format=pprof; these four borrowed from the arguments */
 	unsigned int labels; /* GJ_LABEL_* of format=pprof */
 	bool kernel;         /* format=pprof: the kernel's frames too */
+	struct gj_pprof *pprof; /* the profile being made; NULL in other formats */
 };
 
 /* 0, or -EINVAL with @diag. */
@@ -152,8 +153,7 @@ int gj_pprof_end(struct gj_pprof *pprof, struct gj_diag *diag);
  */
 struct gj_locations;
 
-/* @pprof: makes the text of locations in format=pprof, else NULL */
-struct gj_locations *gj_locations_new(const struct gj_options *options, struct gj_pprof *pprof);
+struct gj_locations *gj_locations_new(const struct gj_options *options);
 void gj_locations_free(struct gj_locations *locations);
 void gj_locations_trim(struct gj_locations *locations);
 /*

@@ -7,7 +7,7 @@ set -u
 
 asan=$work/asan
 runtime="$(${CC:-gcc} -print-file-name=libasan.so) $(${CC:-gcc} -print-file-name=libubsan.so)"
-make -s O="$asan" LDLIBS='-lelf -ldw -lZydis -lz -lasan -lubsan' \
+make -s O="$asan" LDLIBS='-lelf -ldw -lZydis -lz -lprotobuf-c -lasan -lubsan' \
 	CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
 	"$asan/gojitter.so" >"$work/make.log" 2>&1 || {
 	tap_fail "build with sanitizers" "$(cat "$work/make.log")"
