@@ -36,6 +36,7 @@ convert() # RECORDING PROFILE ARG...
 	"$gojitter" pprof -i "$in" -o "$out" "$@"
 }
 
+begin=$(date +%s)
 dwarf=$work/dwarf.data fp=$work/fp.data
 "$gojitter" record -q --no-probe --call-graph dwarf,16384 -o "$dwarf" -- "$app" 2 >"$work/log" 2>&1 ||
 	tap_fail "record with stack dumps" "$(cat "$work/log")"
@@ -80,6 +81,18 @@ for file in "$dwarf" "$fp"; do
 			sed -n \"\${line}p\" \"\$file\" | grep -q func || { echo \"\$file:\$line\"; exit 1; }; done <'$work/starts'"
 	done
 done
+
+# The time of day, of a recording that was begun after this script and is over now.
+when=$(sed -n 's/^Time: \(.*\) UTC.*/\1/p' "$work/raw")
+tap_check 'time of day' sh -c "then=\$(date -u -d '${when% +*}' +%s) &&
+	[ \$then -ge $begin ] && [ \$then -le \$(date +%s) ]"
+
+# An installed command finds the plugin that was installed with it.
+make -s install O="$O" DESTDIR="$work/root" prefix=/usr perfexecdir= traceeventdir= >"$work/log" 2>&1
+tap_check 'installed command' sh -c "'$work/root/usr/bin/gojitter' pprof -i '$fp' -o - | cmp - '$work/fp.pb.gz'"
+mkdir "$work/alone" && cp "$gojitter" "$work/alone/"
+tap_check 'a command without its plugin says so' sh -c \
+	"! '$work/alone/gojitter' pprof -i '$fp' -o '$work/no.gz' 2>'$work/err' && grep -q 'make install' '$work/err' && [ ! -e '$work/no.gz' ]"
 
 # Labels and frames on request. The recording above has no goroutine ids but by snapshots.
 pprof=$(pprof_of "${tools%% *}")
