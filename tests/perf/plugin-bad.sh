@@ -68,7 +68,11 @@ for version in $perfs; do
 	one_line "an option there is none of" "'colour=red' is no option; there are format=" 1 \
 		-i "$work/app.data" --dlarg colour=red
 	one_line "neither on nor off" "'goid=maybe': it is on or off" 1 -i "$work/app.data" --dlarg goid=maybe
-	one_line "a format there is none of" "format=xml: the formats are perf, folded and json" 1 \
+	one_line "a profile that goes nowhere" "format=pprof: output=FILE says where" 1 \
+		-i "$work/app.data" --dlarg format=pprof
+	one_line "labels there are none of" "labels=: 'goids' is none of" 1 \
+		-i "$work/app.data" --dlarg format=pprof --dlarg labels=goids
+	one_line "a format there is none of" "format=xml: the formats are perf, folded, json and pprof" 1 \
 		-i "$work/app.data" --dlarg format=xml
 	one_line "a field there is none of" "fields=: 'colour' is none of comm, pid," 1 \
 		-i "$work/app.data" --dlarg fields=ip,colour
@@ -143,8 +147,8 @@ off, size = int(table[at + 3], 16), int(table[at + 4], 16)
 for _ in range(200 * int(sys.argv[1])):
     data[off + random.randrange(64, size)] = random.randrange(256)
 open(sys.argv[3], "wb").write(data)' $seed "$app" "$work/spoiled$work/prog"
-		for format in perf json folded; do
-			script -i "$work/app.data" --dlarg "symfs=$work/spoiled" --dlarg format=$format --dlarg lines=on
+		for format in perf json folded pprof; do
+			script -i "$work/app.data" --dlarg "symfs=$work/spoiled" --dlarg format=$format --dlarg output=/dev/null --dlarg lines=on
 			status=$?
 			sane "$version: spoiled program $seed $format" || bad=1
 		done
