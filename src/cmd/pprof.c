@@ -227,12 +227,32 @@ static int put_out(const char *path, const struct gj_buf *bytes, struct gj_diag 
 	return err;
 }
 
+/* A profile without samples is not worth a file; why there are none, the user must be told. */
+static int check_samples(const struct arguments *args, const struct gj_buf *bytes,
+			 struct gj_diag *diag)
+{
+	struct gj_profile_file *file;
+	int err = gj_profile_read((struct gj_window){ (const uint8_t *)bytes->data, bytes->size_bytes },
+				  args->request.input, &file, diag);
+
+	if (err)
+		return err;
+	if (!gj_profile_of(file)->sample_cnt)
+		err = gj_diag_set(diag, -ENODATA,
+				  "%s: no samples are left; look at --event, --no-kernel and perf script's options, and at what perf script -i %s shows",
+				  args->request.input, args->request.input);
+	gj_profile_close(file);
+	return err;
+}
+
 static int convert(struct arguments *args, struct gj_diag *diag)
 {
 	const char *output = args->output ? args->output : "profile.pb.gz";
 	struct gj_buf bytes = { 0 };
 	int err = run_perf(args, &bytes, diag);
 
+	if (!err)
+		err = check_samples(args, &bytes, diag);
 	if (!err)
 		err = put_out(output, &bytes, diag);
 	gj_buf_deinit(&bytes);

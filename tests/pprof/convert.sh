@@ -155,6 +155,7 @@ refuses() # PATTERN ARG...
 echo nonsense >"$work/nonsense"
 tap_check 'no recording' refuses 'perf.* script failed' -i "$work/missing" -o "$work/no.gz"
 tap_check 'not a recording' refuses 'perf.* script failed' -i "$work/nonsense" -o "$work/no.gz"
+tap_check 'no samples' refuses 'no samples are left' -i "$fp" --event nonsense -o "$work/no.gz"
 tap_check 'wrong labels' refuses 'not understood' --labels goids -o "$work/no.gz"
 tap_check 'compare with nonsense' refuses 'not a pprof profile' --compare "$work/nonsense" "$work/user.gz"
 tap_check 'compare with nothing' refuses 'No such file' --compare "$work/missing" "$work/user.gz"
