@@ -66,7 +66,9 @@ struct gj_profile_work {
 	struct gj_unwind unwind;
 	struct gj_profile_stack stack;
 	struct gj_profile_key key;
+	__u32 used_kernel, used_user; /* frames of samples before that are still in stack */
 	__u64 fp[GJ_PROFILE_USER];
+	struct gj_unwind_memo memo[GJ_UNWIND_MEMOS];
 };
 
 struct {
@@ -99,7 +101,7 @@ struct walk {
 static long walk_step(__u32 index, struct walk *walk)
 {
 	(void)index;
-	return gj_unwind_step(&walk->work->unwind, walk->target, walk->runtime,
+	return gj_unwind_step(&walk->work->unwind, walk->target, walk->runtime, walk->work->memo,
 			      &walk->work->stack);
 }
 
@@ -138,15 +140,16 @@ static __always_inline void add_kernel(struct bpf_perf_event_data *ctx,
 }
 
 /* 1: no more to clear. */
-static long clear_frame(__u32 index, struct gj_profile_stack **stack)
+static long clear_frame(__u32 index, struct gj_profile_work **work)
 {
-	__u32 user = (*stack)->user_cnt + index, kernel = (*stack)->kernel_cnt + index;
+	struct gj_profile_stack *stack = &(*work)->stack;
+	__u32 user = stack->user_cnt + index, kernel = stack->kernel_cnt + index;
 
 	if (user < GJ_PROFILE_USER)
-		(*stack)->user[user] = 0;
+		stack->user[user] = 0;
 	if (kernel < GJ_PROFILE_KERNEL)
-		(*stack)->kernel[kernel] = 0;
-	return user >= GJ_PROFILE_USER && kernel >= GJ_PROFILE_KERNEL;
+		stack->kernel[kernel] = 0;
+	return user >= (*work)->used_user && kernel >= (*work)->used_kernel;
 }
 
 /* What is left of other samples behind this one's frames goes before it is kept. */
@@ -154,8 +157,19 @@ static __always_inline long keep_stack(struct gj_profile_work *work)
 {
 	struct gj_profile_stack *stack = &work->stack;
 
-	bpf_loop(GJ_PROFILE_USER, clear_frame, &stack, 0);
+	bpf_loop(GJ_PROFILE_USER, clear_frame, &work, 0);
+	work->used_user = stack->user_cnt;
+	work->used_kernel = stack->kernel_cnt;
 	return bpf_map_update_elem(&gj_prof_stack, &work->key.stack, stack, BPF_NOEXIST);
+}
+
+/* Every sample's frames are in the way of those to come. */
+static __always_inline void note_used(struct gj_profile_work *work)
+{
+	if (work->used_user < work->stack.user_cnt)
+		work->used_user = work->stack.user_cnt;
+	if (work->used_kernel < work->stack.kernel_cnt)
+		work->used_kernel = work->stack.kernel_cnt;
 }
 
 static __always_inline void count_stack(struct gj_profile_work *work)
@@ -194,7 +208,7 @@ static __always_inline void compare_fp(struct bpf_perf_event_data *ctx,
 	cnt = (__u32)bytes / 8;
 	if (cnt > 1 && work->stack.user_cnt > 1 && work->fp[1] == work->stack.user[1])
 		ADD_SUM(fp_caller);
-	gj_unwind_rule(&work->unwind, target, work->fp[(cnt - 1) & (GJ_PROFILE_USER - 1)], &rule);
+	gj_unwind_rule(&work->unwind, target, work->memo, work->fp[(cnt - 1) & (GJ_PROFILE_USER - 1)], &rule);
 	if (rule >> GJ_RULE_SHIFT == GJ_RULE_ROOT)
 		ADD_SUM(fp_complete);
 }
@@ -269,7 +283,8 @@ static __always_inline _Bool find_target(struct task_struct *task, __u32 tgid, s
 		return 0;
 	walk->runtime = find_runtime(task, tgid);
 	walk->work = bpf_map_lookup_elem(&gj_prof_work, &zero);
-	if (!walk->runtime)
+	/* At its end a process has no program any more. */
+	if (!walk->runtime && task->mm)
 		ADD_SUM(other_program);
 	return walk->runtime && walk->work;
 }
@@ -286,7 +301,8 @@ static __always_inline void unwind(struct bpf_perf_event_data *ctx, struct task_
 	work->stack.user_cnt = work->stack.kernel_cnt = 0;
 	work->stack.has_gap = 0;
 	work->stack.end = GJ_PROF_CUT_LIMIT;
-	gj_unwind_begin(&work->unwind, walk->runtime, &thread, has_runtime, &work->stack, ip, sp, bp);
+	gj_unwind_begin(&work->unwind, walk->runtime, &thread, has_runtime, &work->stack,
+			work->key.stack.tgid, ip, sp, bp);
 	bpf_loop(GJ_PROFILE_USER, walk_step, walk, 0);
 	if (is_kernel)
 		add_kernel(ctx, work);
@@ -306,10 +322,11 @@ int gj_prof_sample(struct bpf_perf_event_data *ctx)
 
 	if (!find_target(task, tgid, &walk))
 		return 0;
+	walk.work->key.stack.tgid = tgid;
 	unwind(ctx, task, &walk);
 	walk.work->key.stack.hash = walk.work->unwind.hash;
 	walk.work->key.stack.round = gj_round;
-	walk.work->key.stack.tgid = tgid;
+	note_used(walk.work);
 	count_stack(walk.work);
 	add_sum((walk.work->stack.end & 15) * 8);
 	if (gj_compare_fp)
@@ -338,7 +355,10 @@ int gj_prof_fp(struct bpf_perf_event_data *ctx)
 	if (!bpf_map_lookup_elem(&gj_prof_target, &tgid))
 		return 0;
 	work = bpf_map_lookup_elem(&gj_prof_work, &zero);
-	if (work)
-		bpf_get_stack(ctx, work->fp, sizeof(work->fp), BPF_F_USER_STACK);
+	if (!work)
+		return 0;
+	bpf_get_stack(ctx, work->fp, sizeof(work->fp), BPF_F_USER_STACK);
+	if ((__s64) * (volatile __u64 *)&ctx->regs.rip < 0)
+		bpf_get_stack(ctx, work->fp, sizeof(work->fp), 0);
 	return 0;
 }

@@ -29,7 +29,7 @@ struct gj_unwind {
 	__u64 range_start, range_size, range_base;
 	__u32 first_page, page_cnt;
 	__u64 hash;   /* of the frames so far */
-	__u32 signal_cnt;
+	__u32 signal_cnt, tgid;
 	__u8 has_runtime, has_bp;
 	__u8 is_innermost; /* no call has been made from here: interrupted at pc */
 	__u8 is_return;    /* pc follows a call */
@@ -52,6 +52,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct gj_unwind_page);
 } gj_prof_page SEC(".maps");
+
+/* Rules found before: callers are the same in most samples. */
+struct gj_unwind_memo {
+	__u64 va;
+	__u32 tgid, rule;
+};
+#define GJ_UNWIND_MEMOS 1024 /* a power of two */
 
 #define GJ_MIX 0x9e3779b97f4a7c15ull
 #define GJ_ROW_STEPS 9 /* halvings of the rows of one page and the one before: one a byte at most */
@@ -102,26 +109,19 @@ static __always_inline _Bool gj_unwind_range(struct gj_unwind *u,
 	return 1;
 }
 
-/* The rule for @va; GJ_RULE_NONE where nothing is known. False: no file's code. */
-static __always_inline _Bool gj_unwind_rule(struct gj_unwind *u,
-					    const struct gj_unwind_target *target, __u64 va,
-					    __u32 *rule_out)
+/* The rule for @va out of the rows; GJ_RULE_NONE where nothing is known. */
+static __always_inline __u32 gj_unwind_find(const struct gj_unwind *u, __u64 va)
 {
-	__u32 off, index, first, cnt;
+	__u32 off = (__u32)(va - u->range_base), index = off >> GJ_UNWIND_PAGE_SHIFT, first, cnt;
 	const struct gj_unwind_page *page;
 	const struct gj_unwind_row *row;
 
-	*rule_out = 0;
-	if (!gj_unwind_range(u, target, va))
-		return 0;
-	off = (__u32)(va - u->range_base);
-	index = off >> GJ_UNWIND_PAGE_SHIFT;
 	if (index >= u->page_cnt)
-		return 1;
+		return 0;
 	index += u->first_page;
 	page = bpf_map_lookup_elem(&gj_prof_page, &index);
 	if (!page)
-		return 1;
+		return 0;
 	first = page->first;
 	cnt = page->last - first + 1;
 #pragma unroll
@@ -133,13 +133,32 @@ static __always_inline _Bool gj_unwind_rule(struct gj_unwind *u,
 		index = first + half;
 		row = bpf_map_lookup_elem(&gj_prof_row, &index);
 		if (!row)
-			return 1;
+			return 0;
 		first += half * (__u32)gj_not_below(off, row->start);
 		cnt -= half;
 	}
 	row = bpf_map_lookup_elem(&gj_prof_row, &first);
-	if (row)
-		*rule_out = row->rule;
+	return row ? row->rule : 0;
+}
+
+/* The same, as it was found before where it was; @memos of this processor. False: no file's code. */
+static __always_inline _Bool gj_unwind_rule(struct gj_unwind *u,
+					    const struct gj_unwind_target *target,
+					    struct gj_unwind_memo *memos, __u64 va, __u32 *rule_out)
+{
+	struct gj_unwind_memo *memo = &memos[(va ^ va >> 10) & (GJ_UNWIND_MEMOS - 1)];
+
+	if (memo->va == va && memo->tgid == u->tgid) {
+		*rule_out = memo->rule;
+		return 1;
+	}
+	*rule_out = 0;
+	if (!gj_unwind_range(u, target, va))
+		return 0;
+	*rule_out = gj_unwind_find(u, va);
+	memo->va = va;
+	memo->tgid = u->tgid;
+	memo->rule = *rule_out;
 	return 1;
 }
 
@@ -475,6 +494,7 @@ static __always_inline int gj_unwind_return(const struct gj_unwind *u,
 /* One step from u->pc. 1: the walk has ended, stack->end says how. */
 static __always_inline int gj_unwind_step(struct gj_unwind *u, const struct gj_unwind_target *t,
 					  const struct gj_goruntime *runtime,
+					  struct gj_unwind_memo *memos,
 					  struct gj_profile_stack *stack)
 {
 	_Bool is_go = u->pc >= t->go_lo && u->pc < t->go_hi;
@@ -483,7 +503,7 @@ static __always_inline int gj_unwind_step(struct gj_unwind *u, const struct gj_u
 	int step = GJ_SEAM_STAY;
 
 	/* Go's own traceback looks the return address itself up; what stands in for calls needs that. */
-	if (!gj_unwind_rule(u, t, u->pc - (u->is_return && !is_go), &rule))
+	if (!gj_unwind_rule(u, t, memos, u->pc - (u->is_return && !is_go), &rule))
 		return gj_unwind_end(stack, GJ_PROF_CUT_NO_IMAGE);
 	kind = rule >> GJ_RULE_SHIFT;
 	value = rule & GJ_RULE_MASK;
@@ -538,10 +558,11 @@ static __always_inline void gj_read_bounds(struct gj_unwind *u, const struct gj_
 static __always_inline void gj_unwind_begin(struct gj_unwind *u,
 					    const struct gj_goruntime *runtime,
 					    const struct gj_gothread *thread, _Bool has_runtime,
-					    struct gj_profile_stack *stack, __u64 pc, __u64 sp,
-					    __u64 bp)
+					    struct gj_profile_stack *stack, __u32 tgid, __u64 pc,
+					    __u64 sp, __u64 bp)
 {
 	__builtin_memset(u, 0, sizeof(*u));
+	u->tgid = tgid;
 	u->pc = pc;
 	u->sp = sp;
 	u->bp = bp;

@@ -40,8 +40,8 @@ finish()
 # Wants 98 of 100 stacks whole, by gojitter's own sums and by what the stacks show.
 by_goid() # BINARY
 {
-	start "$1" && "$gojitter" profile -p $target -F 1499 --for 1500ms --by=goid \
-		--compare-fp --folded -o "$work/folded" 2>"$work/said"
+	start "$1" 3 && "$gojitter" profile -p $target -F 1499 --by=goid --compare-fp \
+		--folded -o "$work/folded" 2>"$work/said"
 	status=$?
 	finish
 	cat "$work/said"
@@ -52,7 +52,7 @@ by_goid() # BINARY
 # Both profiles at once; the program's ends first.
 beside_pprof() # GOVERSION BINARY
 {
-	start "$2" 4 "$work/cpu.pb.gz" && "$gojitter" profile -p $target -F 499 --by=goid \
+	start "$2" 6 "$work/cpu.pb.gz" && "$gojitter" profile -p $target -F 499 --by=goid \
 		--folded -o "$work/folded" 2>"$work/said" || return 1
 	finish
 	toolchain=$(tests/toolchains.sh "$1")
@@ -92,14 +92,27 @@ done
 
 # What stock bpftool shows while it runs, and what is left when it is killed.
 ours() { bpftool -j prog show | grep -c gj_prof_sample; }
+# Waits until the profile in the background has counted something.
+wait_for_samples()
+{
+	for _ in $(seq 100); do
+		! bpftool map dump name gj_prof_sum 2>/dev/null | grep -q '"complete": [1-9]' || return 0
+		sleep 0.2
+	done
+}
 before=$(ours)
 binary=$(tests/fixtures/build.sh 1.27 kinds exe)
 start "$binary"
 "$gojitter" profile -p $target -F 499 -q --folded -o "$work/folded" &
 profile=$!
-sleep 1
+wait_for_samples
 for map in gj_prof_stack gj_prof_count gj_prof_sum gj_prof_target; do
-	bpftool map dump name $map >"$work/$map" 2>&1
+	# Two of them are emptied every two seconds.
+	for _ in 1 2 3 4 5; do
+		bpftool map dump name $map >"$work/$map" 2>&1
+		! grep -q '"key"' "$work/$map" || break
+		sleep 0.3
+	done
 done
 check 'bpftool prints stacks, counts and sums by name' sh -c "
 	grep -q '\"end\": \"GJ_PROF_COMPLETE\"' $work/gj_prof_stack &&
@@ -110,16 +123,21 @@ check 'bpftool prints stacks, counts and sums by name' sh -c "
 	grep -q '\"go_lo\": ' $work/gj_prof_target"
 kill -9 $profile
 wait $profile 2>/dev/null
-sleep 0.5
+# The kernel takes its time.
+for _ in $(seq 50); do
+	[ "$(ours)" -gt "$before" ] || bpftool map dump name gj_prof_sum >/dev/null 2>&1 || break
+	sleep 0.1
+done
 tap_check 'nothing is left behind when it is killed' [ "$(ours)" -eq "$before" ]
 
 # The end by SIGINT is an end like any other.
 "$gojitter" profile -p $target -F 499 -q --folded -o "$work/folded" &
 profile=$!
-sleep 0.7
+wait_for_samples
 kill -INT $profile
 wait $profile
-tap_check 'SIGINT ends it and it is written' [ $? -eq 0 -a -s "$work/folded" ]
+status=$?
+tap_check 'SIGINT ends it and it is written' [ $status -eq 0 -a -s "$work/folded" ]
 
 # One line on standard error, and the exit status wanted.
 says() # STATUS PATTERN CMD...
@@ -136,9 +154,8 @@ says() # STATUS PATTERN CMD...
 in_namespace()
 {
 	unshare -pf --mount-proc sh -c "
-		sleep 1 & '$binary' 30 >'$work/truth' & sleep 1.5; kids=\$!
-		'$gojitter' profile -p \$kids -F 499 --for 1s --by=goid --folded -o '$work/folded'
-		status=\$?; kill \$kids; exit \$status" 2>"$work/said" || { cat "$work/said"; return 1; }
+		sleep 1 & '$binary' 4 >'$work/truth' & sleep 1
+		exec '$gojitter' profile -p \$! -F 499 --by=goid --folded -o '$work/folded'" 2>"$work/said" || { cat "$work/said"; return 1; }
 	cat "$work/said"
 	tests/bpf/profile.py "$work/truth" "$work/folded"
 }

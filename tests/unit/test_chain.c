@@ -51,7 +51,7 @@ static int setup(void **state)
 		return -1;
 	setting->chain.host = (struct gj_host){ .size = sizeof(struct gj_host), .resolve = resolve };
 	setting->chain.dsos = gj_dsos_new(&setting->chain.host, NULL);
-	setting->chain.locations = gj_locations_new(&setting->options, NULL);
+	setting->chain.locations = gj_locations_new(&setting->options);
 	setting->chain.max = GJ_MAX_CHAIN;
 	setting->chain.regs = (struct gj_reg_numbers){ GJ_ARCH_AMD64, .g = 22, .sp = 7, .ip = 8 };
 	if (gj_stitcher_new(&setting->chain.stitcher))
