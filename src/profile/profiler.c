@@ -215,7 +215,9 @@ int gj_profiler_start(struct gj_profiler *profiler, struct gj_diag *diag)
 	if (profiler->options->cost) {
 		profiler->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
 		if (profiler->stats_fd < 0)
-			return refuse(-errno, "time BPF programs", diag);
+			return gj_diag_set(diag, -errno,
+					   "the kernel's run-time statistics cannot be switched on: %s; --cost wants root",
+					   strerror(errno));
 	}
 	for (size_t i = 0; i < program_cnt; i++)
 		for (int cpu = 0; !err && cpu < cpu_cnt; cpu++)
