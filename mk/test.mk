@@ -37,6 +37,9 @@ UNIT_TESTS += \
 	report \
 	shared
 
+UNIT_TESTS += \
+	repair
+
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.
 FUZZ_TARGETS :=
 
@@ -59,6 +62,9 @@ FUZZ_TARGETS += \
 FUZZ_TARGETS += \
 	cfi \
 	stitch
+
+FUZZ_TARGETS += \
+	repair
 
 # Scripts that want real parts, in the order they run.
 CHECK_SCRIPTS :=

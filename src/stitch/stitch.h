@@ -170,6 +170,42 @@ int gj_stitch(struct gj_stitcher *stitcher, const struct gj_stitch_view *view,
  */
 int32_t gj_stitch_m_vdso_sp(const struct gj_image *image, const struct gj_gotab *gotab);
 
+/*
+ * Repair of chains by frame pointers (amd64) where code proves what they lack;
+ * docs/stacks.md, "A chain alone". Keeps what it learnt of images, which must
+ * outlive it. Not thread-safe. Addresses are link-time.
+ */
+struct gj_repair;
+
+int gj_repair_new(struct gj_repair **repair_out); /* 0 or -ENOMEM */
+void gj_repair_free(struct gj_repair *repair);    /* NULL allowed */
+
+/*
+ * True where RBP is not known to be that of the function at @va, so that in a
+ * chain by frame pointers the address behind @va need not be its caller's.
+ * @is_return: @va follows a call, else it was interrupted there
+ */
+bool gj_repair_lacks(struct gj_repair *repair, const struct gj_image *image,
+		     const struct gj_gotab *gotab, uint64_t va, bool is_return);
+
+#define GJ_REPAIR_MAX 3
+
+/* What belongs between an address of a chain and the next one. */
+struct gj_repaired {
+	uint64_t vas[GJ_REPAIR_MAX]; /* innermost first */
+	size_t cnt;    /* 0: nothing is proven */
+	bool is_exact; /* return addresses; else the entry of a function: where in it is not known */
+	bool may_miss; /* callers may be missing still */
+};
+
+/*
+ * @va: an address where gj_repair_lacks; 0: in the vdso
+ * @return_va: the one behind it in the chain
+ */
+void gj_repair_find(struct gj_repair *repair, const struct gj_image *image,
+		    const struct gj_gotab *gotab, uint64_t va, bool is_return, uint64_t return_va,
+		    struct gj_repaired *repaired_out);
+
 /* Call frame information of one image, compiled for look-ups. Immutable. */
 struct gj_cfi;
 
