@@ -41,6 +41,7 @@ static void add_frame(const struct gj_location *location, const struct gj_frame 
 	static const char *const hows[] = {
 		[GJ_HOW_IP] = "ip", [GJ_HOW_KERNEL] = "kernel", [GJ_HOW_FP] = "fp",
 		[GJ_HOW_PCSP] = "pcsp", [GJ_HOW_CFI] = "cfi", [GJ_HOW_SEAM] = "seam",
+		[GJ_HOW_CALL] = "call",
 	};
 
 	gj_buf_str(out, "{\"ip\":\"0x");

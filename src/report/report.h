@@ -23,6 +23,7 @@ enum gj_how {
 	GJ_HOW_FP,     /* frame pointers, by the kernel or over the dump */
 	GJ_HOW_PCSP,   /* Go's tables, over the dump */
 	GJ_HOW_CFI,    /* call frame information, over the dump */
+	GJ_HOW_CALL,   /* proven from the code of its caller and callee; no stack was read */
 	GJ_HOW_SEAM,   /* from one stack to another (src/stitch) */
 };
 

@@ -25,6 +25,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 		return;
 	chain->hows[chain->cnt] = how;
 	chain->gaps[chain->cnt] = may_miss;
+	chain->gap_cnt += may_miss;
 	chain->found[chain->cnt++] = location;
 	chain->has_go |= location->is_go;
 	chain->is_all_core &= location->is_core;
@@ -96,14 +97,87 @@ static const struct gj_location *find_user(struct gj_chain *chain, uint64_t ip, 
 	return gj_locations_find(chain->locations, dso, &mapping, ip, false, is_return);
 }
 
+/* Link-time address of @ip in the Go program whose text was met last. */
+static bool find_va(const struct gj_chain *chain, uint64_t ip, uint64_t *va_out)
+{
+	const struct gj_dso *dso = chain->text;
+	uint64_t off = ip - chain->text_bias;
+
+	return dso && dso->gotab && off >= dso->text_off && off < dso->text_end_off &&
+	       !gj_image_off_to_va(dso->image, off, va_out);
+}
+
+/* A frame that was proven, at link-time @va. */
+static const struct gj_location *find_proven(struct gj_chain *chain, uint64_t va, bool is_exact)
+{
+	const struct gj_dso *dso = chain->text;
+	uint64_t file_off;
+
+	/* Whoever looks return addresses up takes one off: it must stay the function's. */
+	if (gj_image_va_to_off(dso->image, is_exact ? va : va + 1, &file_off))
+		return NULL;
+	return is_exact ? find_user(chain, file_off + chain->text_bias, true) :
+			  gj_locations_function(chain->locations, dso, file_off,
+						file_off + chain->text_bias);
+}
+
+/* What belongs between the last location and @ip. */
+static void find_lacking(struct gj_chain *chain, uint64_t ip, struct gj_put *put)
+{
+	const struct gj_location *last = put->last;
+	bool is_vdso = !last->is_go && last->dso && !strcmp(last->dso, "[vdso]");
+	uint64_t va = 0, return_va;
+	struct gj_repaired repaired;
+
+	if (!find_va(chain, ip, &return_va) || (!is_vdso && !find_va(chain, last->ip, &va)))
+		return;
+	gj_repair_find(chain->repair, chain->text->image, chain->text->gotab, va,
+		       chain->is_return, return_va, &repaired);
+	put->may_miss = repaired.may_miss;
+	for (size_t i = 0; i < repaired.cnt; i++) {
+		const struct gj_location *location =
+			find_proven(chain, repaired.vas[i], repaired.is_exact);
+
+		if (location)
+			put->found[put->cnt++] = location;
+	}
+}
+
+/*
+ * Puts in what is lacking between the last location and @ip, which follows it
+ * in the chain. Returns whether something may be missing still.
+ */
+static bool repair(struct gj_chain *chain, uint64_t ip)
+{
+	const struct gj_location *last = chain->found[chain->cnt - 1];
+	struct gj_put *put = &chain->puts[((uintptr_t)last >> 6 ^ ip) % GJ_PUT_CNT];
+
+	if (put->last != last || put->ip != ip) {
+		*put = (struct gj_put){ .last = last, .ip = ip, .may_miss = true };
+		find_lacking(chain, ip, put);
+	}
+	for (size_t i = 0; i < put->cnt; i++)
+		add(chain, put->found[i], GJ_HOW_CALL, false);
+	chain->repaired_cnt += put->cnt;
+	return put->may_miss;
+}
+
 static void add_user(struct gj_chain *chain, uint64_t ip)
 {
-	bool is_first = chain->cnt == chain->first_user;
+	bool is_first = chain->cnt == chain->first_user, may_miss = false;
+	uint32_t classes = is_first ? GJ_CLASS_INTERRUPTED : chain->found[chain->cnt - 1]->classes;
 	/* The caller of some was interrupted anywhere, not waiting for a call to return. */
-	bool is_return = !is_first &&
-			 !(chain->found[chain->cnt - 1]->classes & GJ_CLASS_INTERRUPTED);
+	bool is_return = !(classes & GJ_CLASS_INTERRUPTED);
+	const struct gj_location *location;
 
-	add(chain, find_user(chain, ip, is_return), is_first ? GJ_HOW_IP : GJ_HOW_FP, false);
+	location = find_user(chain, ip, is_return);
+	/* C code need not have frame pointers. */
+	if (classes & GJ_CLASS_LACKS ||
+	    (chain->repair && location && location->is_go && !is_first &&
+	     !chain->found[chain->cnt - 1]->is_go))
+		may_miss = repair(chain, ip);
+	add(chain, location, is_first ? GJ_HOW_IP : GJ_HOW_FP, may_miss);
+	chain->is_return = is_return;
 }
 
 bool gj_sample_reg(const struct gj_sample *sample, unsigned int reg, uint64_t *value_out)
@@ -141,6 +215,8 @@ static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample
 	for (size_t i = 0; chain->is_walked && i < stack->cnt; i++)
 		add(chain, find_user(chain, stack->frames[i].va, stack->frames[i].is_return),
 		    how_of(&stack->frames[i]), stack->frames[i].may_miss);
+	if (chain->is_walked)
+		chain->cut = stack->cut;
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
 	if (chain->is_walked && !stack->cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
 		add(chain, find_user(chain, ip, false), GJ_HOW_IP, false);
@@ -178,11 +254,14 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->has_go = false;
 	chain->is_all_core = true;
 	chain->is_cut = false;
+	chain->gap_cnt = chain->repaired_cnt = 0;
+	chain->cut = GJ_CUT_CHAIN;
 	chain->text = NULL;
 	chain->user_cnt = 0;
 	chain->is_walked = false;
 	chain->has_record = false;
-	gj_locations_trim(chain->locations);
+	if (gj_locations_trim(chain->locations))
+		memset(chain->puts, 0, sizeof(chain->puts));
 	if (sample->chain) {
 		read_chain(chain, sample);
 		add_user_part(chain, sample);

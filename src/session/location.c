@@ -29,11 +29,18 @@ struct arena {
 	struct chunk *chunks;
 };
 
+/* What is meant by an address. */
+enum kind {
+	KIND_EXACT,
+	KIND_RETURN,   /* the call before it */
+	KIND_FUNCTION, /* the function that begins there, wherever in it */
+};
+
 /* What a look-up and a record's text need stands first, within one cache line. */
 struct entry {
 	const struct gj_dso *dso;
 	uint64_t file_off;
-	uint64_t is_return;
+	uint64_t kind;
 	struct gj_location location;
 };
 
@@ -49,11 +56,12 @@ struct slot {
 struct key {
 	const struct gj_dso *dso;
 	uint64_t file_off, ip;
-	bool is_return;
+	enum kind kind;
 };
 
 struct gj_locations {
 	const struct gj_options *options;
+	struct gj_repair *repair; /* NULL: nobody asks */
 	struct arena hot, cold; /* entries and texts; frames and names */
 	struct slot *slots;
 	size_t slot_cnt, entry_cnt;
@@ -105,10 +113,17 @@ void gj_locations_free(struct gj_locations *locations)
 	free(locations);
 }
 
-void gj_locations_trim(struct gj_locations *locations)
+void gj_locations_repair(struct gj_locations *locations, struct gj_repair *repair)
 {
-	if (locations->entry_cnt >= MAX_LOCATIONS)
-		drop_all(locations);
+	locations->repair = repair;
+}
+
+bool gj_locations_trim(struct gj_locations *locations)
+{
+	if (locations->entry_cnt < MAX_LOCATIONS)
+		return false;
+	drop_all(locations);
+	return true;
 }
 
 /* @size_bytes at a multiple of 16. */
@@ -144,7 +159,7 @@ static char *take_text(struct arena *arena, const void *bytes, size_t size_bytes
 static uint64_t hash(const struct key *key)
 {
 	uint64_t mixed = (key->ip ^ (uint64_t)(uintptr_t)key->dso << 7 ^
-			  (uint64_t)key->is_return << 63) * 0x9e3779b97f4a7c15ULL;
+			  (uint64_t)key->kind << 62) * 0x9e3779b97f4a7c15ULL;
 
 	return mixed ^ mixed >> 32;
 }
@@ -161,7 +176,7 @@ static struct slot *find_slot(const struct gj_locations *locations, const struct
 
 		if (!entry || (slot->hash == wanted && entry->location.ip == key->ip &&
 			       entry->dso == key->dso && entry->file_off == key->file_off &&
-			       entry->is_return == key->is_return))
+			       entry->kind == key->kind))
 			return slot;
 		index = (index + 1) & (locations->slot_cnt - 1);
 	}
@@ -285,6 +300,20 @@ static int32_t start_line_of(const struct gj_locations *locations, const struct 
 	return gj_gotab_first_line(dso->gotab, &func);
 }
 
+/* A frame of which nothing but its function is known. */
+static bool fill_function(struct gj_locations *locations, const struct gj_gofunc *func, uint64_t va,
+			  struct gj_location *location)
+{
+	location->frames = take(&locations->cold, sizeof(*location->frames));
+	if (!location->frames)
+		return false;
+	location->frames[0] = (struct gj_frame){ .name = name_of(locations, func->name) };
+	location->frame_cnt = 1;
+	location->is_go = true;
+	location->sym_off = va - func->entry_va;
+	return true;
+}
+
 /* Fills the location from Go's tables; false when they do not hold the address. */
 static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 		    struct entry *entry)
@@ -296,9 +325,11 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 
 	if (gj_image_off_to_va(dso->image, entry->file_off, &va))
 		return false;
-	call_va = entry->is_return && !is_returned_to(dso, va) ? va - 1 : va;
+	call_va = entry->kind == KIND_RETURN && !is_returned_to(dso, va) ? va - 1 : va;
 	if (gj_gotab_find_func(dso->gotab, call_va, &func))
 		return false;
+	if (entry->kind == KIND_FUNCTION)
+		return fill_function(locations, &func, va, location);
 	cnt = gj_gotab_frames(dso->gotab, call_va, locations->frames, GJ_MAX_INLINE_DEPTH + 1);
 	if (cnt <= 0)
 		return false;
@@ -320,6 +351,9 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 	location->sym_off = va - func.entry_va;
 	location->is_go = true;
 	location->classes = classify(dso, &func);
+	if (locations->repair && gj_repair_lacks(locations->repair, dso->image, dso->gotab, va,
+						 call_va != va))
+		location->classes |= GJ_CLASS_LACKS;
 	return true;
 }
 
@@ -354,7 +388,7 @@ static bool fill_text(struct gj_locations *locations, struct entry *entry)
 	text->size_bytes = 0;
 	if (locations->options->pprof)
 		gj_pprof_location(locations->options->pprof, entry->dso, entry->file_off,
-				  entry->is_return, location, text);
+				  entry->kind == KIND_RETURN, location, text);
 	else
 		formats[locations->options->format](&locations->options->report, location, text);
 	if (text->failed)
@@ -375,7 +409,7 @@ static struct entry *make(struct gj_locations *locations, const struct key *key,
 	*entry = (struct entry){
 		.dso = dso,
 		.file_off = key->file_off,
-		.is_return = key->is_return,
+		.kind = key->kind,
 		.location = { .ip = key->ip, .printed_ip = key->ip,
 			      .is_kernel = is_kernel, .is_core = is_kernel && !dso },
 	};
@@ -392,6 +426,27 @@ static struct entry *make(struct gj_locations *locations, const struct key *key,
 	return fill_text(locations, entry) ? entry : NULL;
 }
 
+static const struct gj_location *find(struct gj_locations *locations, const struct key *key,
+				      const struct gj_mapping *mapping, bool is_kernel)
+{
+	struct slot *slot = find_slot(locations, key);
+	struct entry *entry;
+
+	if (slot->entry)
+		return &slot->entry->location;
+	if (locations->entry_cnt * 2 >= locations->slot_cnt) {
+		if (!grow(locations))
+			return NULL;
+		slot = find_slot(locations, key);
+	}
+	entry = make(locations, key, mapping, is_kernel);
+	if (!entry)
+		return NULL;
+	*slot = (struct slot){ hash(key), entry };
+	locations->entry_cnt++;
+	return &entry->location;
+}
+
 const struct gj_location *gj_locations_find(struct gj_locations *locations,
 					    const struct gj_dso *dso,
 					    const struct gj_mapping *mapping, uint64_t ip,
@@ -401,31 +456,27 @@ const struct gj_location *gj_locations_find(struct gj_locations *locations,
 		.dso = dso,
 		.file_off = dso ? mapping->file_off : is_kernel ? KERNEL_OFF : UNMAPPED_OFF,
 		.ip = ip,
-		.is_return = is_return,
+		.kind = is_return ? KIND_RETURN : KIND_EXACT,
 	};
-	struct slot *slot = find_slot(locations, &key);
-	struct entry *entry;
 
-	if (slot->entry)
-		return &slot->entry->location;
-	if (locations->entry_cnt * 2 >= locations->slot_cnt) {
-		if (!grow(locations))
-			return NULL;
-		slot = find_slot(locations, &key);
-	}
-	entry = make(locations, &key, mapping, is_kernel);
-	if (!entry)
-		return NULL;
-	*slot = (struct slot){ hash(&key), entry };
-	locations->entry_cnt++;
-	return &entry->location;
+	return find(locations, &key, mapping, is_kernel);
+}
+
+const struct gj_location *gj_locations_function(struct gj_locations *locations,
+						const struct gj_dso *dso, uint64_t file_off,
+						uint64_t ip)
+{
+	const struct key key = { dso, file_off, ip, KIND_FUNCTION };
+	const struct gj_mapping mapping = { .dso = dso->path, .file_off = file_off };
+
+	return find(locations, &key, &mapping, false);
 }
 
 const struct gj_location *gj_locations_known(const struct gj_locations *locations,
 					     const struct gj_dso *dso, uint64_t file_off,
 					     uint64_t ip, bool is_return)
 {
-	const struct key key = { dso, file_off, ip, is_return };
+	const struct key key = { dso, file_off, ip, is_return ? KIND_RETURN : KIND_EXACT };
 	const struct entry *entry = find_slot(locations, &key)->entry;
 
 	return entry ? &entry->location : NULL;

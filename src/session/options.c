@@ -159,6 +159,7 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 		{ "host-lines", &options->host_lines },
 		{ "ordered", &options->ordered },
 		{ "kernel", &options->kernel },
+		{ "repair", &options->repair },
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -175,7 +176,7 @@ static int parse_switch(struct gj_options *options, const char *arg, struct gj_d
 
 	if (!is_on)
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, output=, labels=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, kernel=, show-probe=",
+				   "'%s' is no option; there are format=, output=, labels=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, kernel=, show-probe=, repair=",
 				   arg);
 	if (!arg[cnt] || !choose(switches, arg + cnt + 1, strlen(arg + cnt + 1), &on))
 		return gj_diag_set(diag, -EINVAL, "'%s': it is on or off, as in %.*s=on", arg,
@@ -242,6 +243,7 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		.goid = true,
 		.labels = GJ_LABEL_GOID | GJ_LABEL_PPROF,
 		.kernel = true,
+		.repair = true,
 		.max_stack = GJ_MAX_CHAIN,
 	};
 	for (int i = 0; i < arg_cnt; i++) {

@@ -66,6 +66,17 @@ static struct gj_reg_numbers regs_of(enum gj_recorded machine)
 	return machine == GJ_RECORDED_OTHER ? none : amd64;
 }
 
+/* 0 or -ENOMEM. */
+static int begin_repair(struct gj_session *session)
+{
+	if (!session->options.repair)
+		return 0;
+	if (gj_repair_new(&session->chain.repair))
+		return -ENOMEM;
+	gj_locations_repair(session->locations, session->chain.repair);
+	return 0;
+}
+
 struct gj_session *gj_session_new(const struct gj_host *host, char *const *args, int arg_cnt)
 {
 	struct gj_session *session = calloc(1, sizeof(*session));
@@ -92,7 +103,8 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->folded = gj_folded_new();
 	if ((session->options.format == GJ_FORMAT_PPROF && !session->options.pprof) || !session->dsos ||
 	    !session->locations || !session->history || !session->folded ||
-	    gj_stitcher_new(&session->chain.stitcher) || !gj_buf_reserve(&session->out, OUT_BYTES)) {
+	    gj_stitcher_new(&session->chain.stitcher) || begin_repair(session) ||
+	    !gj_buf_reserve(&session->out, OUT_BYTES)) {
 		host->warn(host->data, "out of memory");
 		gj_session_end(session);
 		return NULL;
@@ -147,6 +159,7 @@ void gj_session_end(struct gj_session *session)
 	/* Before the images that it learnt from. */
 	gj_stitcher_free(session->chain.stitcher);
 	gj_stack_records_free(session->chain.records);
+	gj_repair_free(session->chain.repair);
 	gj_dsos_free(session->dsos);
 	gj_labels_deinit(&session->labels);
 	gj_buf_deinit(&session->out);

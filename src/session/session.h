@@ -22,6 +22,7 @@ enum gj_class {
 	GJ_CLASS_ASM = 1 << 4,         /* Go assembly: R14 need not be g */
 	GJ_CLASS_INTERRUPTED = 1 << 5, /* its caller was interrupted: exact address, no call */
 	GJ_CLASS_COROUTINES = 1 << 6,  /* the image links runtime.coroswitch_m */
+	GJ_CLASS_LACKS = 1 << 7,       /* in a chain by frame pointers its caller is left out */
 };
 
 enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };
@@ -51,6 +52,7 @@ struct gj_options {
 	bool chose_goid;         /* goid= was given */
 	bool prints_file_off;    /* of gj_host */
 	bool host_lines;         /* the host prints every first line: its own options shape them */
+	bool repair;             /* callers that a chain by frame pointers lacks */
 	bool ordered;            /* the host prints other records too: text must not wait */
 	unsigned int name_flags; /* GJ_NAME_* of short_names and readable */
 	unsigned int max_stack; /* frames of a call chain shown */
@@ -155,7 +157,10 @@ struct gj_locations;
 
 struct gj_locations *gj_locations_new(const struct gj_options *options);
 void gj_locations_free(struct gj_locations *locations);
-void gj_locations_trim(struct gj_locations *locations);
+/* True when all of them have been dropped. */
+bool gj_locations_trim(struct gj_locations *locations);
+/* From here on locations tell whether their caller is lacking; @repair: borrowed. */
+void gj_locations_repair(struct gj_locations *locations, struct gj_repair *repair);
 /*
  * @dso: NULL for kernel and unmapped addresses
  * @is_return: @ip is a return address, the call stands before it
@@ -165,6 +170,10 @@ const struct gj_location *gj_locations_find(struct gj_locations *locations,
 					    const struct gj_dso *dso,
 					    const struct gj_mapping *mapping, uint64_t ip,
 					    bool is_kernel, bool is_return);
+/* The function that holds @ip, wherever in it: no inlined calls, no line. */
+const struct gj_location *gj_locations_function(struct gj_locations *locations,
+						const struct gj_dso *dso, uint64_t file_off,
+						uint64_t ip);
 /* The same where it is known already, else NULL. */
 const struct gj_location *gj_locations_known(const struct gj_locations *locations,
 					     const struct gj_dso *dso, uint64_t file_off,
@@ -191,6 +200,16 @@ struct gj_runtime_place {
 	uint64_t va;
 };
 #define GJ_RUNTIME_PLACES 64 /* power of two */
+/* What was put between two addresses of a chain before. */
+struct gj_put {
+	const struct gj_location *last; /* NULL: free */
+	uint64_t ip;                    /* behind it in the chain */
+	const struct gj_location *found[GJ_REPAIR_MAX];
+	uint8_t cnt;
+	bool may_miss;
+};
+
+#define GJ_PUT_CNT 1024
 
 /* The locations of one sample, until the next one. */
 struct gj_chain {
@@ -203,12 +222,15 @@ struct gj_chain {
 	const struct gj_location *found[GJ_MAX_CHAIN]; /* innermost first */
 	enum gj_how hows[GJ_MAX_CHAIN];
 	bool gaps[GJ_MAX_CHAIN]; /* callers before this one may be missing */
+	size_t gap_cnt, repaired_cnt;
+	enum gj_cut cut; /* of a walk over a dump */
 	size_t cnt;
 	size_t first_user; /* index of the innermost user location */
 	const struct gj_location *leaf; /* of the sample's own address */
 	bool has_go;
 	bool is_all_core; /* nothing but the kernel proper */
 	bool is_cut;      /* out of memory */
+	bool is_return;   /* the last recorded address was added as one */
 	/* The file whose text the sample's addresses lie in, at address minus bias. */
 	const struct gj_dso *text;
 	uint64_t text_bias;
@@ -225,6 +247,8 @@ struct gj_chain {
 	bool is_walked;        /* there was something to walk */
 	struct gj_dso *go;     /* the image with the Go runtime; NULL: none met */
 	struct gj_runtime_place runtimes[GJ_RUNTIME_PLACES];
+	struct gj_repair *repair; /* NULL: chains stay as they were recorded */
+	struct gj_put puts[GJ_PUT_CNT];
 };
 
 /* An address of the given process; all 0 where nothing is mapped. */

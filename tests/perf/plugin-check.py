@@ -54,9 +54,9 @@ def check_shape(record):
     if list(record) != KEYS:
         return f'keys {list(record)}'
     for frame in record['frames']:
-        if list(frame) != FRAME_KEYS:
+        if list(frame) != FRAME_KEYS + ['may_miss'] * frame.get('may_miss', False):
             return f'frame keys {list(frame)}'
-        if not re.fullmatch('0x[0-9a-f]+', frame['ip']) or frame['how'] not in ('ip', 'kernel', 'fp'):
+        if not re.fullmatch('0x[0-9a-f]+', frame['ip']) or frame['how'] not in ('ip', 'kernel', 'fp', 'call'):
             return f'frame {frame}'
         if not isinstance(frame['inlined'], bool) or not isinstance(frame['kernel'], bool):
             return f'frame {frame}'
@@ -123,6 +123,10 @@ def go_frames(records, binary):
             if frame['dso'] != binary:
                 previous, group = frame['func'], []
                 continue
+            # Of some frames nothing but the function is proven.
+            if frame['how'] == 'call' and not frame['file']:
+                found[int(frame['ip'], 16) - 1] = ((frame['func'], None),)
+                continue
             group.append((frame['func'] or '??',
                           f'{frame["file"]}:{frame["line"] or 0}' if frame['file'] else '??:0'))
             if frame['inlined']:
@@ -151,6 +155,10 @@ def check_lines(json_path, binary, twin):
     bad = []
     for address, their, answer in zip(addresses, theirs, go):
         ours = list(found[address])
+        if ours[0][1] is None:
+            if re.sub(r'\[.*\]', '[...]', answer[0]) != re.sub(r'\[.*\]', '[...]', ours[0][0]):
+                bad.append(f'{address:x}: {ours}, go tool addr2line: {answer}')
+            continue
         # jump padding: see tests/sym/oracle.py; then Go's own tools decide
         if not oracle.same_frames(ours, their, minor) and answer != (ours[-1][0], ours[0][1]):
             bad.append(f'{address:x}: {ours}, not {their}')

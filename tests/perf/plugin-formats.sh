@@ -111,7 +111,8 @@ for version in $perfs; do
 	fi
 
 	# Folded.
-	ours "$work/app.folded" "$work/app.data" --dlarg format=folded --dlarg inline=off
+	ours "$work/app.folded" "$work/app.data" --dlarg format=folded --dlarg inline=off \
+		--dlarg repair=off
 	core=$(dirname "$perf")/usr/lib/perf-core
 	[ -d "$core" ] || core=/usr/lib/perf-core
 	if PERF_EXEC_PATH=$core "$perf" script report stackcollapse --no-inline -i "$work/app.data" \
