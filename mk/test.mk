@@ -38,6 +38,7 @@ UNIT_TESTS += \
 	shared
 
 UNIT_TESTS += \
+	quality \
 	repair
 
 # Fuzz targets, tests/fuzz/fuzz_NAME.c.

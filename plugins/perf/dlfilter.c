@@ -177,7 +177,7 @@ const char *filter_description(const char **long_description)
 		"Go function names (stripped binaries too), inlined calls, file:line and goroutine IDs.\n"
 		"Options by --dlarg: format=perf|folded|json|pprof, goid=on|off, inline=on|off,\n"
 		"lines=on|off, short=on|off, readable=on|off, chain=on|off, ns=on|off, annotate=on|off,\n"
-		"repair=on|off, show-probe=on|off, fields=LIST, symfs=DIR, output=FILE, labels=LIST,\n"
-		"kernel=on|off. See gojitter-perf(1).";
+		"repair=on|off, quality=on|off, show-probe=on|off, fields=LIST, symfs=DIR, output=FILE,\n"
+		"labels=LIST, kernel=on|off. See gojitter-perf(1).";
 	return "makes Go programs readable";
 }

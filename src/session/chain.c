@@ -27,6 +27,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 	chain->gaps[chain->cnt] = may_miss;
 	chain->gap_cnt += may_miss;
 	chain->found[chain->cnt++] = location;
+	chain->unnamed_cnt += (location->classes & GJ_CLASS_UNNAMED) != 0;
 	chain->has_go |= location->is_go;
 	chain->is_all_core &= location->is_core;
 }
@@ -254,7 +255,7 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->has_go = false;
 	chain->is_all_core = true;
 	chain->is_cut = false;
-	chain->gap_cnt = chain->repaired_cnt = 0;
+	chain->gap_cnt = chain->repaired_cnt = chain->unnamed_cnt = 0;
 	chain->cut = GJ_CUT_CHAIN;
 	chain->text = NULL;
 	chain->user_cnt = 0;

@@ -423,6 +423,8 @@ static struct entry *make(struct gj_locations *locations, const struct key *key,
 	if (!(dso && dso->gotab && fill_go(locations, dso, entry)) &&
 	    !fill_host(locations, mapping, &entry->location))
 		return NULL;
+	if (!is_kernel && !entry->location.frames[entry->location.frame_cnt - 1].name)
+		entry->location.classes |= GJ_CLASS_UNNAMED;
 	return fill_text(locations, entry) ? entry : NULL;
 }
 

@@ -160,6 +160,7 @@ static bool *find_switch(struct gj_options *options, const char *key, size_t cnt
 		{ "ordered", &options->ordered },
 		{ "kernel", &options->kernel },
 		{ "repair", &options->repair },
+		{ "quality", &options->quality },
 	};
 
 	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
@@ -176,7 +177,7 @@ static int parse_switch(struct gj_options *options, const char *arg, struct gj_d
 
 	if (!is_on)
 		return gj_diag_set(diag, -EINVAL,
-				   "'%s' is no option; there are format=, output=, labels=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, kernel=, show-probe=, repair=",
+				   "'%s' is no option; there are format=, output=, labels=, fields=, event=, max-stack=, symfs= and, with on or off, goid=, inline=, lines=, short=, readable=, chain=, ns=, annotate=, kernel=, show-probe=, repair=, quality=",
 				   arg);
 	if (!arg[cnt] || !choose(switches, arg + cnt + 1, strlen(arg + cnt + 1), &on))
 		return gj_diag_set(diag, -EINVAL, "'%s': it is on or off, as in %.*s=on", arg,
@@ -244,6 +245,7 @@ int gj_options_parse(struct gj_options *options, char *const *args, int arg_cnt,
 		.labels = GJ_LABEL_GOID | GJ_LABEL_PPROF,
 		.kernel = true,
 		.repair = true,
+		.quality = true,
 		.max_stack = GJ_MAX_CHAIN,
 	};
 	for (int i = 0; i < arg_cnt; i++) {

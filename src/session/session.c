@@ -31,6 +31,7 @@ struct gj_session {
 	bool told_event;
 	struct gj_chain chain; /* of the sample at hand */
 	struct gj_labels labels;
+	struct gj_quality *quality; /* NULL: not wanted */
 };
 
 static void flush(struct gj_session *session)
@@ -77,6 +78,19 @@ static int begin_repair(struct gj_session *session)
 	return 0;
 }
 
+/* A line on the run. */
+static void tell_quality(struct gj_session *session)
+{
+	struct gj_buf line = { 0 };
+
+	if (!session->quality || !gj_quality_text(session->quality, &line))
+		return;
+	gj_buf_add(&line, "", 1);
+	if (!line.failed)
+		session->host.warn(session->host.data, line.data);
+	gj_buf_deinit(&line);
+}
+
 struct gj_session *gj_session_new(const struct gj_host *host, char *const *args, int arg_cnt)
 {
 	struct gj_session *session = calloc(1, sizeof(*session));
@@ -101,6 +115,8 @@ struct gj_session *gj_session_new(const struct gj_host *host, char *const *args,
 	session->locations = gj_locations_new(&session->options);
 	session->history = gj_ghistory_new();
 	session->folded = gj_folded_new();
+	if (session->options.quality)
+		session->quality = gj_quality_new();
 	if ((session->options.format == GJ_FORMAT_PPROF && !session->options.pprof) || !session->dsos ||
 	    !session->locations || !session->history || !session->folded ||
 	    gj_stitcher_new(&session->chain.stitcher) || begin_repair(session) ||
@@ -150,6 +166,8 @@ void gj_session_end(struct gj_session *session)
 	end_profile(session);
 	if (session->dsos)
 		gj_dsos_sum_up(session->dsos);
+	tell_quality(session);
+	gj_quality_free(session->quality);
 	free(session->folded_event);
 	gj_shared_deinit(&session->shared);
 	gj_folded_free(session->folded);
@@ -201,6 +219,8 @@ static void note_gaps(struct gj_session *session, struct gj_window file)
 
 	if (gj_perf_file_gaps(file, note_gap, give_back, &losses) == -ENOMEM)
 		complain_memory(session);
+	if (session->quality)
+		gj_quality_lost(session->quality, losses.lost_cnt);
 	if (!losses.lost_cnt)
 		return;
 	gj_diag_set(&line, -ENOBUFS,
@@ -510,16 +530,19 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 	record.location_cnt = chain->cnt;
 	record.leaf = chain->leaf;
 	record.complete = is_complete(chain);
-	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF)
-		return put_other(session, &record);
 	if (session->options.goid && sample->has_goid) {
 		record.goid = (struct gj_goid){ .state = GJ_GOID_KNOWN, .goid = sample->goid,
 						.source = "host" };
-	} else if (session->options.goid) {
+	} else if (session->options.goid &&
+		   (chain->has_go || session->options.format != GJ_FORMAT_PERF)) {
 		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
 		find_labels(session, &record);
 	}
+	if (session->quality)
+		gj_quality_count(session->quality, chain, &record, session->options.goid);
+	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF)
+		return put_other(session, &record);
 	return put(session, &record);
 }
 

@@ -23,6 +23,7 @@ enum gj_class {
 	GJ_CLASS_INTERRUPTED = 1 << 5, /* its caller was interrupted: exact address, no call */
 	GJ_CLASS_COROUTINES = 1 << 6,  /* the image links runtime.coroswitch_m */
 	GJ_CLASS_LACKS = 1 << 7,       /* in a chain by frame pointers its caller is left out */
+	GJ_CLASS_UNNAMED = 1 << 8,     /* user code of which nobody knows the function */
 };
 
 enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };
@@ -53,6 +54,7 @@ struct gj_options {
 	bool prints_file_off;    /* of gj_host */
 	bool host_lines;         /* the host prints every first line: its own options shape them */
 	bool repair;             /* callers that a chain by frame pointers lacks */
+	bool quality;            /* a line on the run at its end */
 	bool ordered;            /* the host prints other records too: text must not wait */
 	unsigned int name_flags; /* GJ_NAME_* of short_names and readable */
 	unsigned int max_stack; /* frames of a call chain shown */
@@ -223,6 +225,7 @@ struct gj_chain {
 	enum gj_how hows[GJ_MAX_CHAIN];
 	bool gaps[GJ_MAX_CHAIN]; /* callers before this one may be missing */
 	size_t gap_cnt, repaired_cnt;
+	size_t unnamed_cnt; /* user locations without a name */
 	enum gj_cut cut; /* of a walk over a dump */
 	size_t cnt;
 	size_t first_user; /* index of the innermost user location */
@@ -261,5 +264,18 @@ int gj_chain_walk(struct gj_chain *chain);
 
 /* Fills all below locations. 0, or -ENOMEM: then the host prints the sample. */
 int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample);
+
+/* What a run has seen, for the line at its end. */
+struct gj_quality;
+
+struct gj_quality *gj_quality_new(void); /* NULL: out of memory */
+void gj_quality_free(struct gj_quality *quality); /* NULL allowed */
+/* A sample that was printed; @chain holds its locations. @with_goid: its goroutine was looked for. */
+void gj_quality_count(struct gj_quality *quality, const struct gj_chain *chain,
+		      const struct gj_record *record, bool with_goid);
+/* Records the kernel could not deliver. */
+void gj_quality_lost(struct gj_quality *quality, uint64_t cnt);
+/* The line; false when there was no Go code in any sample. */
+bool gj_quality_text(const struct gj_quality *quality, struct gj_buf *out);
 
 #endif

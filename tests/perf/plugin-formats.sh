@@ -90,7 +90,7 @@ for version in $perfs; do
 	ours "$work/jail.txt" "$work/jail.data"
 	tap_check "$version: a program in another root directory" sh -c "
 		grep -c ' main\..*(/service)\$' '$work/jail.txt' && ! grep '\[unknown\] (/service)' '$work/jail.txt' &&
-		! grep . '$work/jail.txt.err'"
+		! grep -v '^gojitter: quality: ' '$work/jail.txt.err'"
 
 	# Names in the field's forms.
 	ours "$work/short.txt" "$work/app.data" --dlarg short=on

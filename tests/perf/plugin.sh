@@ -13,7 +13,7 @@ same() # NAME BINARY ARGS...
 	# --no-inline: stock perf's inlined calls come from DWARF and addr2line, not from Go's tables.
 	"$perf" script --no-inline "$@" <"$input" >"$work/stock.txt" 2>"$work/stock.err"
 	stock_status=$?
-	"$perf" script --no-inline "$@" --dlfilter "$plugin" --dlarg goid=off --dlarg show-probe=on --dlarg repair=off \
+	"$perf" script --no-inline "$@" --dlfilter "$plugin" --dlarg goid=off --dlarg show-probe=on --dlarg repair=off --dlarg quality=off \
 		<"$input" >"$work/ours.txt" 2>"$work/ours.err"
 	status=$?
 	if [ $status -ne $stock_status ]; then
