@@ -106,6 +106,10 @@ CHECK_SCRIPTS += \
 	tests/stitch/cfi.sh \
 	tests/stitch/live.sh
 
+CHECK_SCRIPTS += \
+	tests/stitch/repair.sh \
+	tests/perf/repair.sh
+
 LONG_SCRIPTS :=
 
 LONG_SCRIPTS += \
@@ -176,26 +180,30 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/inject/inject-full.sh \
 	tests/inject/hotspot.sh
-CHECK_SCRIPTS += \
-	tests/record/sampler.sh
-LONG_SCRIPTS += \
-	tests/record/sampler-long.sh
-BENCH_SCRIPTS += \
-	tests/bench/sampler.sh
-# The two-stack sampler's records.
+
+# The two-stack sampler and its records.
 UNIT_TESTS += stack_records labels
 FUZZ_TARGETS += stack_records labels
-CHECK_SCRIPTS += tests/stitch/twostack.sh
-LONG_SCRIPTS += tests/stitch/twostack-long.sh
-UNIT_TESTS += seam_thread
+CHECK_SCRIPTS += \
+	tests/record/sampler.sh \
+	tests/stitch/twostack.sh
+LONG_SCRIPTS += \
+	tests/record/sampler-long.sh \
+	tests/stitch/twostack-long.sh
+BENCH_SCRIPTS += tests/bench/sampler.sh
+
 # How whole the stacks of live programs are, and Go's own tracebacks.
-CHECK_SCRIPTS += tests/stitch/shares.sh tests/stitch/traceback.sh
+UNIT_TESTS += seam_thread
+CHECK_SCRIPTS += \
+	tests/stitch/shares.sh \
+	tests/stitch/traceback.sh
 LONG_SCRIPTS += tests/stitch/traceback-full.sh
+BENCH_SCRIPTS += tests/bench/shares.sh
 
 # arm64, emulated.
 CHECK_SCRIPTS += tests/stitch/arm64.sh
 LONG_SCRIPTS += tests/stitch/arm64-full.sh
-BENCH_SCRIPTS += tests/bench/shares.sh
+
 # pprof profiles.
 UNIT_TESTS += pprof
 FUZZ_TARGETS += pprof
@@ -205,6 +213,7 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/pprof/convert-full.sh \
 	tests/pprof/compare-full.sh
+
 # gojitter profile.
 UNIT_TESTS += rows
 FUZZ_TARGETS += rows
@@ -237,8 +246,9 @@ TEST_PROGRAMS += \
 	stitch/live
 
 TEST_PROGRAMS += \
+	pprof/dump \
+	stitch/repair \
 	sym/buildid
-TEST_PROGRAMS += pprof/dump
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
