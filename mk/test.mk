@@ -18,7 +18,6 @@ UNIT_TESTS += \
 	offsets
 
 UNIT_TESTS += \
-	fp \
 	goexec \
 	memory \
 	name \
@@ -54,7 +53,6 @@ FUZZ_TARGETS += \
 
 FUZZ_TARGETS += \
 	demangle \
-	fp \
 	goexec \
 	name \
 	perf_file \

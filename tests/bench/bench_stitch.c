@@ -142,22 +142,6 @@ static void bench_pcsp(const char *path)
 	free(target.stack);
 }
 
-static void bench_fp(void)
-{
-	uint64_t words[3 * DEPTH], chain[DEPTH + 1];
-	double begin = now(), total = 0;
-
-	for (size_t i = 0; i < DEPTH; i++) {
-		words[3 * i] = STACK_VA + 24 * (i + 1);
-		words[3 * i + 1] = 0x401000 + i;
-		words[3 * i + 2] = 0;
-	}
-	for (unsigned int i = 0; i < 200000; i++)
-		total += (double)gj_fp_walk((struct gj_window){ (uint8_t *)words, sizeof(words) },
-					    0x401000, STACK_VA, STACK_VA, chain, DEPTH + 1);
-	print("frame pointers, in a dump", total, now() - begin);
-}
-
 /* Rules alone, at addresses all over libc: the table, then libdw. */
 static void bench_rules(const struct target *target)
 {
@@ -346,7 +330,6 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: bench_stitch GO_BINARY\n");
 		return 2;
 	}
-	bench_fp();
 	bench_pcsp(argv[1]);
 	recurse(DEPTH);
 	return 0;
