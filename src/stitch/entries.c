@@ -4,7 +4,7 @@
 
 #include "stitch/repair.h"
 
-#define MAX_SITES 4096 /* calls of one function looked at */
+#define MAX_SITES 256 /* calls of one function looked at, each in a function to be read */
 
 /* What in @code ends at @va: a call with RBP its own is all that is wanted. */
 static bool is_own_call(const struct gj_code *code, uint64_t va)
@@ -41,12 +41,24 @@ static bool check_site(struct gj_repair_part *part, const struct gj_gofunc *func
 			(by.index == func->index && is_own_jump(code, part->image, va)));
 }
 
+/* Looks through the image for what may lead to its functions, once. */
+static void read_refs(struct gj_repair_part *part)
+{
+	if (part->is_refs_tried)
+		return;
+	part->is_refs_tried = true;
+	part->closed = calloc(gj_gotab_info(part->gotab)->func_cnt, sizeof(*part->closed));
+	if (!part->closed || gj_refs_new(part->image, part->gotab, &part->refs))
+		part->refs = NULL;
+}
+
 bool gj_repair_is_closed(struct gj_repair_part *part, const struct gj_gofunc *func)
 {
 	enum { UNKNOWN, CLOSED, OPEN };
 	uint8_t *known;
 	uint32_t cnt;
 
+	read_refs(part);
 	if (!part->refs)
 		return false;
 	known = &part->closed[func->index];
@@ -59,16 +71,6 @@ bool gj_repair_is_closed(struct gj_repair_part *part, const struct gj_gofunc *fu
 				*known = OPEN;
 	}
 	return *known == CLOSED;
-}
-
-void gj_repair_read_refs(struct gj_repair_part *part)
-{
-	if (part->is_refs_tried)
-		return;
-	part->is_refs_tried = true;
-	part->closed = calloc(gj_gotab_info(part->gotab)->func_cnt, sizeof(*part->closed));
-	if (!part->closed || gj_refs_new(part->image, part->gotab, &part->refs))
-		part->refs = NULL;
 }
 
 void gj_repair_find_entries(struct gj_repair_part *part, const struct gj_gofunc *func,

@@ -333,7 +333,8 @@ static void prove_by_owner(struct gj_repair_part *part, const struct gj_gofunc *
 
 	find_ways(&search, code);
 	/* Then no call that cannot be seen leads there. */
-	search.may_be_other &= !gj_repair_is_closed(part, leaf);
+	if (search.may_be_other && gj_repair_is_closed(part, leaf))
+		search.may_be_other = false;
 	if (search.way_cnt == 1 && !search.may_be_other) {
 		*repaired = search.first;
 		repaired->is_exact = true;
@@ -385,7 +386,6 @@ static void prove(struct gj_repair_part *part, const struct gj_gofunc *leaf,
 	if (!code || !code->is_regular ||
 	    rbp_at(code, asked->va, asked->is_return) != GJ_RBP_CALLERS)
 		return;
-	gj_repair_read_refs(part);
 	if (find_called(part, asked->return_va, &called)) {
 		prove_by_entries(part, leaf, repaired);
 		return;

@@ -31,8 +31,6 @@ struct gj_entered {
 	struct gj_gofunc by; /* the function with that call */
 };
 
-/* Looks through the image for what may lead to its functions, once. */
-void gj_repair_read_refs(struct gj_repair_part *part);
 /* Nothing but calls by functions with a frame pointer leads to @func. */
 bool gj_repair_is_closed(struct gj_repair_part *part, const struct gj_gofunc *func);
 /*
