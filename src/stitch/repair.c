@@ -127,6 +127,9 @@ bool gj_repair_lacks(struct gj_repair *repair, const struct gj_image *image,
 	if (gj_image_arch(image) != GJ_ARCH_AMD64 ||
 	    gj_gotab_find_func(gotab, is_return ? va - 1 : va, &func))
 		return false;
+	/* Behind a root there is nobody. */
+	if (func.flag & GJ_GOFUNC_TOPFRAME)
+		return false;
 	if (gj_gotab_sp_delta(gotab, &func, is_return ? va - 1 : va, &delta) || delta <= 0)
 		return true;
 	/* Compilers make no calls before their frame stands. */

@@ -116,7 +116,8 @@ static int setup(void **state)
 	write_others();
 	for (int i = 0; i < FUNC_CNT; i++)
 		funcs[i] = (struct sw_func){
-			.name = names[i], .delta = memcmp(code[i], BEGIN, 4) && i != OLD_FORM ? 0 : 8,
+			.name = names[i], .flag = i == GOEXIT ? GJ_GOFUNC_TOPFRAME : 0,
+			.delta = memcmp(code[i], BEGIN, 4) && i != OLD_FORM ? 0 : 8,
 			.code = (const char *)code[i], .code_bytes = SW_FUNC_BYTES,
 		};
 	*state = sw;
@@ -171,6 +172,7 @@ static void owners(void **state)
 	assert_true(lacks(*state, SW_AT(WILD, 6), false));
 	assert_true(lacks(*state, SW_AT(THIN, thin_off), true));
 	assert_true(lacks(*state, SW_AT(LEAF, 0), false));
+	assert_false(lacks(*state, SW_AT(GOEXIT, 1), true)); /* a root */
 	assert_false(lacks(*state, 0x1234, false)); /* not Go's */
 }
 
