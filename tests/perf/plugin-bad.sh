@@ -89,7 +89,7 @@ for version in $perfs; do
 	rm "$work/prog"
 	one_line "the program is gone" "$work/prog: not on this machine.*symfs=DIR" 0 -i "$work/app.data"
 	mkdir -p "$work/kept$work" && cp "$app" "$work/kept$work/prog"
-	script -i "$work/app.data" --dlarg goid=off --dlarg inline=off --dlarg repair=off --dlarg "symfs=$work/kept"
+	script -i "$work/app.data" --dlarg goid=off --dlarg inline=off --dlarg quality=off --dlarg "symfs=$work/kept"
 	tap_check "$version: symfs= finds it where it was kept" test \
 		"$(grep -c ' main\.mix+0x' "$work/out.txt")" -gt 20 -a ! -s "$work/err.txt"
 	cp "$app" "$work/prog"
