@@ -23,7 +23,8 @@ record "$work/fzf.data" -g -e "$sampler" -- "$work/search.sh" || tap_done
 for version in $perfs; do
 	perf=$(perf_of "$version") || { tap_skip "perf $version" "cannot be had"; continue; }
 	"$perf" script -i "$work/fzf.data" 2>/dev/null | grep -F "($fzf)" >"$work/stock.txt"
-	"$perf" script -i "$work/fzf.data" --dlfilter "$plugin" --dlarg inline=off 2>"$work/err" |
+	"$perf" script -i "$work/fzf.data" --dlfilter "$plugin" --dlarg inline=off --dlarg repair=off \
+		--dlarg quality=off 2>"$work/err" |
 		grep -F "($fzf)" >"$work/ours.txt"
 	# What perf does know is C: cgo's in .dynsym, the PLT. Go's names have a dot.
 	tap_check "$version: stock perf: every Go frame [unknown]" sh -c "wc -l <'$work/stock.txt';
