@@ -76,7 +76,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	tap_done
 fi
 
-for version in ${GJ_PROFILE_VERSIONS:-1.19 1.23 1.27}; do
+for version in ${GJ_PROFILE_VERSIONS:-1.19 1.27}; do
 	for variant in exe cgo pie+strip; do
 		if binary=$(tests/fixtures/build.sh "$version" kinds $variant 2>&1); then
 			check "$version $variant: stacks and goroutines" by_goid "$binary"
