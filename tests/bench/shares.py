@@ -154,7 +154,7 @@ class Code:
 def read_text(path, program, code):
     """Samples of @program in perf script's text: {(thread, time): user frames}."""
     samples, frames, file = {}, None, os.path.basename(program)
-    head = re.compile(r"^(.*\S) +(\d+) +(\d+\.\d+): ")
+    head = re.compile(r"^(.*\S) +(\d+)(?: +\[\d+\])? +(\d+\.\d+): ")
     row = re.compile(r"^\s+([0-9a-f]+) (.*) \((.*)\)$")
     for line in open(path, errors="replace"):
         if line[0] not in "\t ":

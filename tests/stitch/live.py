@@ -190,7 +190,9 @@ class Records:
             pcs = whole_at_entry()
             if pcs is None:
                 return None
-            self.chains[gdb.selected_thread().num, last] = pcs
+            # Called on g0's stack systemstack leaves no frame: the record is that of the one before.
+            if last != "runtime.systemstack" or last not in [name(pc - 1) for pc in pcs[1:]]:
+                self.chains[gdb.selected_thread().num, last] = pcs
             if last in ("runtime.gogo", "gogo"):
                 self.gogo_sp = reg(SP)
             return pcs
