@@ -28,7 +28,7 @@ runtime.mcall:40
 runtime.park_m:2
 runtime.sigpanic:4
 runtime.gopanic:3
-time.now:4'
+time.now:40'
 
 for version in ${GJ_STITCH_VERSIONS:-1.19 1.27}; do
 	if ! binary=$(tests/fixtures/build.sh "$version" stacks exe 2>"$work/err"); then
@@ -37,6 +37,8 @@ for version in ${GJ_STITCH_VERSIONS:-1.19 1.27}; do
 	fi
 	strip -o "$work/stripped" "$binary"
 	while read -r place; do
+		# In the vdso 1.15 prints nothing of the thread.
+		[ "$version $place" != '1.15 time.now:40' ] || continue
 		rm -f "$work/log"
 		GJ_TRACEBACK=$binary:$work/stripped:$place:$work/log timeout -k 5 60 \
 			gdb -nx -q -batch -x tests/stitch/traceback.py >"$work/gdb" 2>&1 </dev/null
