@@ -70,8 +70,9 @@ struct {
 	__type(value, struct gj_goruntime);
 } gj_programs SEC(".maps");
 
-/* Depth of the loader's pid namespace: numbers are those that its /proc and perf show. */
+/* The loader's pid namespace and its depth (gj_pid_begin): numbers are those its /proc and perf show. */
 __u32 gj_pid_level;
+__u64 gj_pid_ns;
 
 /* What was read of the current thread's runtime; all 0 where it was not. */
 struct gj_gothread {
@@ -80,18 +81,39 @@ struct gj_gothread {
 	__u64 goid; /* of cur */
 };
 
+/* Number @level of @pid and the namespace it is of. */
+static __always_inline struct upid gj_read_upid(struct pid *pid, __u32 level)
+{
+	struct upid upid = { 0 };
+	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+		   level * bpf_core_type_size(struct upid);
+
+	bpf_core_read(&upid.nr, sizeof(upid.nr), at + bpf_core_field_offset(struct upid, nr));
+	bpf_core_read(&upid.ns, sizeof(upid.ns), at + bpf_core_field_offset(struct upid, ns));
+	return upid;
+}
+
+/* Notes the loader's namespace; to be called once, by the loader itself. */
+static __always_inline void gj_pid_begin(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+
+	if (!pid)
+		return;
+	gj_pid_level = BPF_CORE_READ(pid, level);
+	gj_pid_ns = (__u64)gj_read_upid(pid, gj_pid_level).ns;
+}
+
 /* The number of @pid in the loader's namespace; 0: it has none there. */
 static __always_inline __u32 gj_pid_number(struct pid *pid)
 {
-	__u32 level = gj_pid_level, nr = 0;
+	struct upid upid;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level)
+	if (!pid || BPF_CORE_READ(pid, level) < gj_pid_level)
 		return 0;
-	bpf_core_read(&nr, sizeof(nr),
-		      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-			      level * bpf_core_type_size(struct upid) +
-			      bpf_core_field_offset(struct upid, nr));
-	return nr;
+	upid = gj_read_upid(pid, gj_pid_level);
+	/* Other namespaces of that depth have numbers of their own. */
+	return (__u64)upid.ns == gj_pid_ns ? (__u32)upid.nr : 0;
 }
 
 /* pid in the upper half, tid in the lower, as perf's samples have them. */

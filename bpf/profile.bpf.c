@@ -25,9 +25,6 @@ const volatile _Bool gj_by_goid = 0;
 const volatile _Bool gj_compare_fp = 0;
 volatile __u32 gj_round = 0;
 
-/* The loader's pid namespace where it is not the first; set by gj_prof_begin. */
-__u64 gj_pid_ns = 0;
-
 /* What of the kernel's registers is needed (arch/x86/include/asm/ptrace.h). */
 struct pt_regs___kernel {
 	unsigned long bp, ip, sp;
@@ -213,48 +210,12 @@ static __always_inline void compare_fp(struct bpf_perf_event_data *ctx,
 		ADD_SUM(fp_complete);
 }
 
-/* Number @level of @pid and the namespace it is of. */
-static __always_inline struct upid read_upid(struct pid *pid, __u32 level)
-{
-	struct upid upid = { 0 };
-	__u64 at = bpf_core_field_offset(struct pid, numbers) +
-		   level * bpf_core_type_size(struct upid);
-
-	bpf_core_read(&upid.nr, sizeof(upid.nr),
-		      (void *)pid + at + bpf_core_field_offset(struct upid, nr));
-	bpf_core_read(&upid.ns, sizeof(upid.ns),
-		      (void *)pid + at + bpf_core_field_offset(struct upid, ns));
-	return upid;
-}
-
-/* The current process by its number in the loader's pid namespace; 0: it is not in there. */
-static __always_inline __u32 current_tgid(struct task_struct *task)
-{
-	struct pid *pid;
-	struct upid upid;
-
-	if (!gj_pid_level)
-		return (__u32)(bpf_get_current_pid_tgid() >> 32);
-	pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	if (!pid || BPF_CORE_READ(pid, level) < gj_pid_level)
-		return 0;
-	upid = read_upid(pid, gj_pid_level);
-	/* Others at that depth have numbers of their own. */
-	return (__u64)upid.ns == gj_pid_ns ? (__u32)upid.nr : 0;
-}
-
 /* Run once by the loader, as itself. */
 SEC("syscall")
 int gj_prof_begin(void *ctx)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-
 	(void)ctx;
-	if (!pid)
-		return 1;
-	gj_pid_level = BPF_CORE_READ(pid, level);
-	gj_pid_ns = (__u64)read_upid(pid, gj_pid_level).ns;
+	gj_pid_begin(bpf_get_current_task_btf());
 	return 0;
 }
 
@@ -317,7 +278,7 @@ SEC("perf_event")
 int gj_prof_sample(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = current_tgid(task);
+	__u32 tgid = (__u32)(gj_current_pid_tid(task) >> 32);
 	struct walk walk;
 
 	if (!find_target(task, tgid, &walk))
@@ -339,7 +300,7 @@ SEC("perf_event")
 int gj_prof_empty(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = current_tgid(task);
+	__u32 tgid = (__u32)(gj_current_pid_tid(task) >> 32);
 
 	(void)ctx;
 	return bpf_map_lookup_elem(&gj_prof_target, &tgid) ? 1 : 0;
@@ -349,7 +310,7 @@ SEC("perf_event")
 int gj_prof_fp(struct bpf_perf_event_data *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = current_tgid(task), zero = 0;
+	__u32 tgid = (__u32)(gj_current_pid_tid(task) >> 32), zero = 0;
 	struct gj_profile_work *work;
 
 	if (!bpf_map_lookup_elem(&gj_prof_target, &tgid))

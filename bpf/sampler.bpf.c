@@ -434,6 +434,11 @@ int gj_sample(struct bpf_perf_event_data *ctx)
 		return 1;
 	}
 	pid_tid = gj_current_pid_tid(task);
+	/* Outside our pid namespace: perf's sample has no number either, and no name. */
+	if (!pid_tid) {
+		count(GJ_COUNT_OTHER);
+		return 1;
+	}
 	runtime = gj_goruntime_find(task, pid_tid >> 32, &exe);
 	if (!runtime || runtime->flags & GJ_GORUNTIME_NONE) {
 		if (!runtime)
@@ -466,14 +471,12 @@ int gj_sample(struct bpf_perf_event_data *ctx)
 	return 1;
 }
 
-/* Run once by the loader: how deep its pid namespace lies. */
+/* Run once by the loader, as itself. */
 SEC("syscall")
 int gj_find_level(void *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-
 	(void)ctx;
-	gj_pid_level = BPF_CORE_READ(task, thread_pid, level);
+	gj_pid_begin((void *)bpf_get_current_task());
 	return 0;
 }
 

@@ -81,6 +81,28 @@ contained() # BINARY WHERE
 	esac && judge
 }
 
+# Two containers at one depth number their processes alike: none of the other's
+# samples may be taken for ours.
+neighbours() # BINARY
+{
+	unshare -pf sh -c '"$1" 4 >"$2" & wait' sh "$1" "$work/truth2" &
+	other=$!
+	unshare -pf --mount-proc sh -c '"$1" 3 >"$2" & shift 2; "$@"; wait' sh "$1" "$work/truth" \
+		"$gojitter" record -q -F 1499 -o "$data" -a -- sleep 1.5 2>"$work/err"
+	status=$?
+	wait $other
+	perf script -i "$data" -F pid 2>"$work/err" | sort | uniq -c >"$work/pids"
+	[ $status -eq 0 ] && python3 - "$data" "$work/pids" <<-'END'
+		import collections, sys
+		sys.path.insert(0, "tests/record")
+		import records
+		samples = {int(pid): int(cnt) for cnt, pid in (line.split() for line in open(sys.argv[2]) if line.split()[1:])}
+		taken = collections.Counter(record.pid for record in records.read(sys.argv[1]))
+		print("perf's samples", samples, "records", dict(taken))
+		sys.exit(not (sum(taken.values()) > 100 and all(0 < cnt <= samples.get(pid, 0) for pid, cnt in taken.items())))
+	END
+}
+
 labelled() # VERSION
 {
 	program=$(tests/fixtures/build.sh "$1" labelled nosym 2>"$work/err") || { cat "$work/err"; return 1; }
@@ -262,6 +284,7 @@ fi
 check "a Go library in a C program" library 1.27 cshared
 check "children" children "$binary"
 check "in a pid namespace" contained "$binary" inside
+tap_check "beside another pid namespace" neighbours "$binary"
 for version in $([ -z "${GJ_LONG:-}" ] && echo 1.23 1.27 || echo 1.15 1.19 1.23 1.24 1.26 1.27); do
 	check "$version: pprof labels" labelled $version
 done
