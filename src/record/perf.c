@@ -185,6 +185,9 @@ static void add_all(struct arguments *args, const struct gj_record_options *opti
 	add(args, "%s", options->output);
 	/* Tells which buffer lost what (src/sample/perf_gaps.c). */
 	add(args, "--sample-cpu");
+	/* perf 7.3 puts build ids into its map records, and finds none in what Go linked. */
+	if (gj_perf_knows(options->perf, "buildid-mmap"))
+		add(args, "--no-buildid-mmap");
 	add(args, "--call-graph");
 	if (options->call_graph == GJ_CALL_GRAPH_DWARF)
 		add(args, "dwarf,%u", options->dump_bytes);

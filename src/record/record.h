@@ -135,6 +135,9 @@ struct gj_perf_run {
 
 /* 0, or -EACCES with what to do when the kernel lets this user record none of it. */
 int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *diag);
+/* Whether the help of @perf's record names @option; false also where it cannot be run. */
+bool gj_perf_knows(const char *perf, const char *option);
+
 /* When perf and what it records begin. */
 enum gj_perf_begin {
 	GJ_BEGIN_AT_ONCE,

@@ -168,6 +168,21 @@ untouched() # PERF
 	done
 }
 
+# The program's GNU build id is in the file, whatever perf wrote it.
+build_ids() # PERF BINARY
+{
+	id=$(readelf -n "$2" 2>/dev/null | awk '/Build ID:/ { print $3 }')
+	"$2" 3 >/dev/null &
+	target=$!
+	started="$started $target"
+	sleep 0.2
+	PERF=$1 "$gojitter" record -q -F 499 -o "$data" -p $target -- sleep 0.3 2>"$work/err" || { cat "$work/err"; return 1; }
+	kill $target
+	"$1" buildid-list -i "$data" 2>"$work/err" >"$work/ids"
+	grep "$(basename "$2")" "$work/ids"
+	[ -n "$id" ] && grep -q "^$id .*$(basename "$2")" "$work/ids"
+}
+
 # A program that is set on no event and held by nobody is gone.
 programs() { bpftool prog show name gj_sample 2>/dev/null | grep -c gj_sample; }
 
@@ -292,6 +307,7 @@ tap_check "both: a slice of one stack" sliced
 for version in 6.1 6.12 7.3; do
 	if perf_bin=$(tests/perf/perf.sh $version 2>"$work/err"); then
 		tap_check "perf $version reads it as ever" untouched "$perf_bin"
+		tap_check "perf $version: build ids" build_ids "$perf_bin" "$(tests/fixtures/build.sh 1.27 spins nosym)"
 	else
 		tap_fail "perf $version" "$(cat "$work/err")"
 	fi
