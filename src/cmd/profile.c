@@ -165,13 +165,17 @@ static int make_session_args(struct arguments *args, char **session_args, struct
 {
 	static char folded[] = "format=folded", pprof[] = "format=pprof";
 	static char goid_on[] = "goid=on", goid_off[] = "goid=off";
+	/* These stacks are walked by tables: no caller is lost, and none is to be guessed. */
+	static char repair[] = "repair=off", quality[] = "quality=off";
 	struct gj_profile_options *profile = &args->profile;
 
 	profile->is_pprof = profile->output && !args->is_folded;
 	session_args[0] = profile->is_pprof ? pprof : folded;
 	session_args[1] = profile->by_goid ? goid_on : goid_off;
+	session_args[2] = repair;
+	session_args[3] = quality;
 	profile->session_args = session_args;
-	profile->session_arg_cnt = 2;
+	profile->session_arg_cnt = 4;
 	if (!profile->is_pprof)
 		return 0;
 	gj_buf_fmt(output, "output=%s", profile->output);
@@ -185,7 +189,7 @@ int gj_cmd_profile(int argc, char **argv)
 	struct arguments args = { .profile = { .hz = 99, .say = say } };
 	struct gj_buf output = { 0 };
 	struct gj_diag diag = { 0 };
-	char *session_args[3];
+	char *session_args[5];
 	int err, status = parse(&args, argc, argv);
 
 	if (status)
