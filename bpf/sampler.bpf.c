@@ -14,11 +14,17 @@
 #include "goruntime.bpf.h"
 
 #define PAGE 4096u
+#define RED_ZONE 128u /* below SP (System V psABI, 3.2.2) */
 #define BUFFER_MASK 0x1ffffu /* 128 KiB: three stacks, g, m and labels at their largest */
 
 /* Set before loading. */
-const volatile __u32 gj_stack_bytes = 8192; /* of each stack */
-const volatile _Bool gj_second_stack = 1;
+const volatile __u32 gj_stack_bytes = GJ_STACK_MAX_BYTES; /* of each stack */
+/*
+ * Of the goroutine's or C's stack that the thread is on, where that is less:
+ * perf's chain goes on from there. No chain leads from the runtime's own stacks
+ * to the goroutine's, nor to what a signal interrupted: these are always walked.
+ */
+const volatile __u32 gj_slice_bytes = GJ_STACK_MAX_BYTES;
 
 /* Where one record is put together. */
 struct gj_scratch {
@@ -85,20 +91,36 @@ static __always_inline void add_part(struct gj_scratch *scratch, __u64 va, __u64
 }
 
 /* Of a stack in C's hands: as much of it as there is. */
-static __always_inline void add_open_stack(struct gj_scratch *scratch, __u64 va,
+static __always_inline void add_open_stack(struct gj_scratch *scratch, __u64 va, __u64 bytes,
 					   enum gj_part_kind kind)
 {
 	scratch->open_ended |= 1u << (scratch->part_cnt & (GJ_STACK_MAX_PARTS - 1));
-	add_part(scratch, va, gj_stack_bytes, kind);
+	add_part(scratch, va, bytes, kind);
 }
 
-/* From @va to @end at most, of a stack. */
-static __always_inline void add_stack(struct gj_scratch *scratch, __u64 va, __u64 end,
-				      enum gj_part_kind kind)
+/* Where C stands: how it saved RBP may be told by a word that it has popped already. */
+static __always_inline void add_c_stack(struct gj_scratch *scratch, __u64 sp)
 {
-	__u64 bytes = end > va ? end - va : 0;
+	add_open_stack(scratch, sp > RED_ZONE ? sp - RED_ZONE : sp, gj_slice_bytes + RED_ZONE,
+		       GJ_PART_STACK);
+}
 
-	add_part(scratch, va, bytes < gj_stack_bytes ? bytes : gj_stack_bytes, kind);
+/* From @va to @end, but @most bytes, of a stack; in two parts where a page in between cannot be read. */
+static __always_inline void add_stack(struct gj_scratch *scratch, __u64 va, __u64 end,
+				      __u32 most, enum gj_part_kind kind)
+{
+	struct gj_stack_part *parts = (void *)(scratch->buffer + sizeof(struct gj_stack_record));
+	__u64 bytes = end > va ? end - va : 0;
+	__u32 index;
+
+	if (bytes > most)
+		bytes = most;
+	add_part(scratch, va, bytes, kind);
+	index = scratch->part_cnt;
+	if ((va & (PAGE - 1)) + bytes <= PAGE || index >= GJ_STACK_MAX_PARTS)
+		return;
+	parts[index & (GJ_STACK_MAX_PARTS - 1)] = (struct gj_stack_part){ 0, 0, kind };
+	scratch->part_cnt = index + 1;
 }
 
 /* The outermost part of a stack: where it was left is not known. */
@@ -106,7 +128,8 @@ static __always_inline void add_stack_top(struct gj_scratch *scratch, __u64 lo, 
 					  enum gj_part_kind kind)
 {
 	if (hi > lo)
-		add_stack(scratch, hi - lo > gj_stack_bytes ? hi - gj_stack_bytes : lo, hi, kind);
+		add_stack(scratch, hi - lo > gj_stack_bytes ? hi - gj_stack_bytes : lo, hi,
+			  gj_stack_bytes, kind);
 }
 
 static __always_inline void add_label(struct gj_scratch *scratch, __u64 key, __u64 key_bytes,
@@ -223,13 +246,13 @@ static __always_inline void plan_goroutine(struct gj_scratch *scratch,
 	/* In the vdso nothing has been saved in sched; its wrapper says in m where it stood. */
 	if (gj_user_u64(thread->m, runtime->m_vdso_pc, &pc) && pc &&
 	    gj_user_u64(thread->m, runtime->m_vdso_sp, &sp) && holds(bounds, sp)) {
-		add_stack(scratch, sp, bounds->hi, GJ_PART_GOROUTINE);
+		add_stack(scratch, sp, bounds->hi, gj_stack_bytes, GJ_PART_GOROUTINE);
 		return;
 	}
 	sp = 0;
 	gj_user_u64(thread->cur, runtime->g_sched_sp, &sp);
 	if (holds(bounds, sp))
-		add_stack(scratch, sp, bounds->hi, GJ_PART_GOROUTINE);
+		add_stack(scratch, sp, bounds->hi, gj_stack_bytes, GJ_PART_GOROUTINE);
 	else
 		add_stack_top(scratch, bounds->lo, bounds->hi, GJ_PART_GOROUTINE);
 }
@@ -248,7 +271,7 @@ static __always_inline void plan_callers(struct gj_scratch *scratch,
 
 	gj_user_u64(thread->g0, runtime->g_sched_sp, &sp);
 	if (sp && bounds->hi - sp > 128)
-		add_open_stack(scratch, sp, GJ_PART_SYSTEM);
+		add_open_stack(scratch, sp, gj_stack_bytes, GJ_PART_SYSTEM);
 }
 
 /* A signal came on one of these stacks: where, is in its frame, which a walk reads, not we. */
@@ -267,7 +290,7 @@ static __always_inline void plan_interrupted(struct gj_scratch *scratch,
 	/* C goes on below where Go left it. */
 	gj_user_u64(thread->g0, runtime->g_sched_sp, &sp);
 	if (sp > gj_stack_bytes / 2)
-		add_open_stack(scratch, sp - gj_stack_bytes / 2, GJ_PART_SYSTEM);
+		add_open_stack(scratch, sp - gj_stack_bytes / 2, gj_stack_bytes, GJ_PART_SYSTEM);
 }
 
 static __always_inline void plan_stacks(struct gj_scratch *scratch,
@@ -281,20 +304,51 @@ static __always_inline void plan_stacks(struct gj_scratch *scratch,
 	_Bool is_cgo = runtime->flags & GJ_GORUNTIME_CGO;
 
 	if (holds(&cur, sp)) {
-		add_stack(scratch, sp, cur.hi, GJ_PART_STACK);
-		if (gj_second_stack && is_cgo)
+		add_stack(scratch, sp, cur.hi, gj_slice_bytes, GJ_PART_STACK);
+		if (gj_slice_bytes >= gj_stack_bytes && is_cgo)
 			plan_callers(scratch, runtime, thread, &g0);
 	} else if (holds(&gsignal, sp)) {
-		add_stack(scratch, sp, gsignal.hi, GJ_PART_STACK);
-		if (gj_second_stack)
-			plan_interrupted(scratch, runtime, thread, &cur, &g0);
+		add_stack(scratch, sp, gsignal.hi, gj_stack_bytes, GJ_PART_STACK);
+		plan_interrupted(scratch, runtime, thread, &cur, &g0);
 	} else {
 		if (!is_cgo && holds(&g0, sp))
-			add_stack(scratch, sp, g0.hi, GJ_PART_STACK);
+			add_stack(scratch, sp, g0.hi, gj_stack_bytes, GJ_PART_STACK);
 		else
-			add_open_stack(scratch, sp, GJ_PART_STACK);
-		if (gj_second_stack && thread->cur)
+			add_c_stack(scratch, sp);
+		if (thread->cur)
 			plan_goroutine(scratch, runtime, thread, &cur);
+	}
+}
+
+/*
+ * A page of @part, @bytes of it from @done on, cannot be read: it is not in
+ * memory just now. What lies behind it goes on in the same part where nothing
+ * was copied yet, else in the one kept free behind it (add_stack).
+ */
+static __always_inline void pass_hole(struct gj_scratch *scratch, struct gj_stack_part *part,
+				      __u64 done, __u64 bytes)
+{
+	struct gj_stack_part *parts = (void *)(scratch->buffer + sizeof(struct gj_stack_record));
+	struct gj_stack_part *next = parts + ((scratch->part + 1) & (GJ_STACK_MAX_PARTS - 1));
+	__u64 behind = part->va + done + bytes, left = part->bytes - done - bytes;
+
+	/* An end not known: here it is. */
+	if (part->kind > GJ_PART_SYSTEM ||
+	    (done && scratch->open_ended >> (scratch->part & (GJ_STACK_MAX_PARTS - 1)) & 1)) {
+		part->bytes = done;
+		return;
+	}
+	if (part->kind != GJ_PART_STACK || behind > record_of(scratch)->sp)
+		record_of(scratch)->flags |= GJ_STACK_SHORT;
+	if (!done) {
+		part->va = behind;
+		part->bytes = left;
+		return;
+	}
+	part->bytes = done;
+	if (scratch->part + 1 < scratch->part_cnt && !next->va) {
+		next->va = behind;
+		next->bytes = left;
 	}
 }
 
@@ -320,10 +374,7 @@ static long copy_page(__u32 turn, void *data)
 	/* What pads the part to whole words. */
 	*(__u64 *)(scratch->buffer + ((end + bytes) & (BUFFER_MASK & ~7u))) = 0;
 	if (bpf_probe_read_user(scratch->buffer + end, bytes, (void *)(part->va + done))) {
-		if (part->kind <= GJ_PART_SYSTEM &&
-		    !(done && scratch->open_ended >> (scratch->part & 31) & 1))
-			record_of(scratch)->flags |= GJ_STACK_SHORT;
-		part->bytes = done;
+		pass_hole(scratch, part, done, bytes);
 		bytes = 0;
 	}
 	end += bytes;
@@ -345,7 +396,8 @@ static __always_inline void write_record(struct gj_scratch *scratch)
 
 	scratch->part = scratch->done_bytes = 0;
 	scratch->end = sizeof(*record) + scratch->part_cnt * sizeof(struct gj_stack_part);
-	bpf_loop(GJ_STACK_MAX_PARTS + 3 * (GJ_STACK_MAX_BYTES / PAGE + 1), copy_page, &scratch, 0);
+	/* Each part may cross a page; three are stacks. */
+	bpf_loop(2 * GJ_STACK_MAX_PARTS + 3 * (GJ_STACK_MAX_BYTES / PAGE + 2), copy_page, &scratch, 0);
 	end = scratch->end;
 	if (end > BUFFER_MASK)
 		end = BUFFER_MASK & ~7u;
@@ -465,7 +517,7 @@ int gj_sample(struct bpf_perf_event_data *ctx)
 	} else {
 		__builtin_memset(&thread, 0, sizeof(thread));
 		fill_head(record_of(scratch), pid_tid, &thread);
-		add_open_stack(scratch, record_of(scratch)->sp, GJ_PART_STACK);
+		add_c_stack(scratch, record_of(scratch)->sp);
 	}
 	write_record(scratch);
 	return 1;

@@ -27,7 +27,7 @@ static const char help[] =
 	"                         samples where BPF is allowed (the default);\n"
 	"                         both[,BYTES]: by frame pointer, with a slice of the stack;\n"
 	"                         dwarf[,BYTES]: stack dumps by perf\n"
-	"      --stack-size=BYTES of each stack behind a sample (8192)\n"
+	"      --stack-size=BYTES of each stack behind a sample, at most (32768)\n"
 	"      --no-bpf           no stacks behind the samples; a probe tells goroutines\n"
 	"  -e, --event=EVENT      what to sample, in perf's notation; may be repeated\n"
 	"                         (cycles, or cpu-clock where there are no counters)\n"
@@ -241,7 +241,7 @@ int gj_cmd_record(int argc, char **argv)
 			.output = "perf.data",
 			.hz = 999,
 			.dump_bytes = 8192,
-			.stack_bytes = 8192,
+			.stack_bytes = GJ_STACK_MAX_BYTES,
 			.slice_bytes = 1024,
 			.use_bpf = true,
 			/* Others than root may lock half a megabyte (kernel.perf_event_mlock_kb). */

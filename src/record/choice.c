@@ -12,13 +12,13 @@
 #define STALL_MS 250 /* that the reader may be late on a busy machine */
 
 /* Room for what comes while the reader is late, all processors busy. */
-static uint32_t ring_bytes(const struct gj_record_options *options, unsigned int stack_bytes)
+static uint32_t ring_bytes(const struct gj_record_options *options)
 {
 	long cpu_cnt = sysconf(_SC_NPROCESSORS_ONLN);
 	uint64_t events = options->event_cnt ? options->event_cnt : 1;
-	/* Most stacks are shallow, and most samples have one. */
+	/* Most stacks are shallow, most samples have one, and who is late is so seldom by so much. */
 	uint64_t need = events * (cpu_cnt > 0 ? (uint64_t)cpu_cnt : 1) * options->hz * STALL_MS /
-			1000 * (1024 + stack_bytes / 2);
+			1000 * (1024 + options->stack_bytes / 4);
 	uint32_t bytes = MIN_RING_BYTES;
 
 	while (bytes < need && bytes < MAX_RING_BYTES)
@@ -29,7 +29,7 @@ static uint32_t ring_bytes(const struct gj_record_options *options, unsigned int
 int gj_sampler_allowed(struct gj_diag *diag)
 {
 	struct gj_stack_sampler *sampler;
-	int err = gj_sampler_open(1024, true, MIN_RING_BYTES, NULL, &sampler, diag);
+	int err = gj_sampler_open(1024, 1024, MIN_RING_BYTES, NULL, &sampler, diag);
 
 	if (!err)
 		gj_sampler_close(sampler);
@@ -41,7 +41,7 @@ static int open_one(const struct gj_record_options *options, struct gj_stack_sam
 		    struct gj_diag *diag)
 {
 	bool is_both = options->call_graph == GJ_CALL_GRAPH_BOTH;
-	unsigned int stack_bytes = is_both ? options->slice_bytes : options->stack_bytes;
+	unsigned int slice_bytes = is_both ? options->slice_bytes : options->stack_bytes;
 	struct gj_stack_sampler *sampler;
 	int err;
 
@@ -49,7 +49,7 @@ static int open_one(const struct gj_record_options *options, struct gj_stack_sam
 		return gj_diag_set(diag, -ECANCELED, "--no-bpf");
 	if (!strcmp(options->output, "-"))
 		return gj_diag_set(diag, -ESPIPE, "a pipe cannot carry stack records");
-	err = gj_sampler_open(stack_bytes, !is_both, ring_bytes(options, stack_bytes),
+	err = gj_sampler_open(options->stack_bytes, slice_bytes, ring_bytes(options),
 			      options->say, &sampler, diag);
 	if (err)
 		return err;

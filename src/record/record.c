@@ -323,7 +323,7 @@ static int write_trailers(struct recording *recording, struct gj_diag *diag)
 {
 	struct gj_sampler_totals totals;
 	struct stat st;
-	int err;
+	int err = 0, watch_err;
 
 	if (!strcmp(recording->options->output, "-"))
 		return 0;
@@ -332,11 +332,10 @@ static int write_trailers(struct recording *recording, struct gj_diag *diag)
 	if (recording->sampler) {
 		err = gj_sampler_finish(recording->sampler, recording->options->output, &totals,
 					diag);
-		if (err)
-			return err;
 		gj_sampler_say(&totals, recording->options->say);
 	}
-	return gj_watch_write(recording->watch, recording->options->output, diag);
+	watch_err = gj_watch_write(recording->watch, recording->options->output, diag);
+	return err ? err : watch_err;
 }
 
 /* What would be done; nothing is defined, so the probe's event is not in perf's arguments. */

@@ -38,8 +38,8 @@ struct gj_record_options {
 	unsigned int hz;          /* samples a second and event */
 	enum gj_call_graph call_graph;
 	unsigned int dump_bytes;  /* of the user stack, for GJ_CALL_GRAPH_DWARF */
-	unsigned int stack_bytes; /* that the sampler takes, of each stack */
-	unsigned int slice_bytes; /* the same for GJ_CALL_GRAPH_BOTH, of the one stack */
+	unsigned int stack_bytes; /* that the sampler takes, of each stack at most */
+	unsigned int slice_bytes; /* for GJ_CALL_GRAPH_BOTH, of the goroutine's or C's that the thread is on */
 	bool use_bpf;             /* the two-stack sampler where it can be had */
 	const char *held;         /* program to run as PROGRAM record --held=FDS -- COMMAND (gj_held_command) */
 	const char *const *events; /* perf's notation; none: cycles, or cpu-clock without counters */

@@ -55,8 +55,8 @@ static int find_level(struct gj_sampler *bpf)
 	return err < 0 ? err : 0;
 }
 
-static int load(struct gj_stack_sampler *sampler, unsigned int stack_bytes, bool second_stack,
-		uint32_t ring_bytes)
+static int load(struct gj_stack_sampler *sampler, unsigned int stack_bytes,
+		unsigned int slice_bytes, uint32_t ring_bytes)
 {
 	int cpu_cnt = libbpf_num_possible_cpus(), err;
 
@@ -64,7 +64,7 @@ static int load(struct gj_stack_sampler *sampler, unsigned int stack_bytes, bool
 	if (!sampler->bpf)
 		return -errno;
 	sampler->bpf->rodata->gj_stack_bytes = stack_bytes;
-	sampler->bpf->rodata->gj_second_stack = second_stack;
+	sampler->bpf->rodata->gj_slice_bytes = slice_bytes;
 	err = bpf_map__set_max_entries(sampler->bpf->maps.gj_scratches,
 				       cpu_cnt > 0 ? (uint32_t)cpu_cnt : 1);
 	if (!err)
@@ -84,7 +84,7 @@ static int take_record(void *data, void *bytes, size_t size_bytes)
 	return 0;
 }
 
-int gj_sampler_open(unsigned int stack_bytes, bool second_stack, uint32_t ring_bytes,
+int gj_sampler_open(unsigned int stack_bytes, unsigned int slice_bytes, uint32_t ring_bytes,
 		    void (*say)(const char *line), struct gj_stack_sampler **sampler_out,
 		    struct gj_diag *diag)
 {
@@ -96,7 +96,7 @@ int gj_sampler_open(unsigned int stack_bytes, bool second_stack, uint32_t ring_b
 	sampler->say = say;
 	sampler->file.fd = -1;
 	libbpf_set_print(say_nothing);
-	err = load(sampler, stack_bytes, second_stack, ring_bytes);
+	err = load(sampler, stack_bytes, slice_bytes, ring_bytes);
 	if (err) {
 		gj_sampler_close(sampler);
 		return explain(err, diag);
@@ -178,8 +178,13 @@ void gj_sampler_drain(struct gj_stack_sampler *sampler)
 	gj_known_answer(sampler->known, sampler->say);
 	if (err || !sampler->file.err)
 		return;
-	snprintf(line, sizeof(line), "stack records are given up from here on: %s",
-		 strerror(-sampler->file.err));
+	if (sampler->file.err == -ENOSPC)
+		snprintf(line, sizeof(line),
+			 "stack records are given up from here on: the disk is nearly full, and perf is left %u MB",
+			 GJ_STACK_FILE_SPARED_BYTES >> 20);
+	else
+		snprintf(line, sizeof(line), "stack records are given up from here on: %s",
+			 strerror(-sampler->file.err));
 	sampler->say(line);
 }
 

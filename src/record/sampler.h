@@ -31,6 +31,9 @@ struct gj_stack_file {
 	int err; /* first failure; nothing is taken from then on */
 };
 
+/* With less free on its disk nothing is added any more. */
+#define GJ_STACK_FILE_SPARED_BYTES (32u << 20)
+
 /* Beside @output, where the recording will have room, too. */
 int gj_stack_file_open(struct gj_stack_file *file, const char *output, struct gj_diag *diag);
 void gj_stack_file_close(struct gj_stack_file *file);
@@ -70,12 +73,14 @@ struct gj_stack_sampler;
  * gj_sampler_open - load the program
  * @say: one line of what is met on the way; kept
  * @ring_bytes: a power of two of at least a page
- * @second_stack: false: only the stack the thread is on
+ * @stack_bytes: of each stack, at most
+ * @slice_bytes: of a goroutine's or C's stack that the thread is on; where it is less
+ *               than @stack_bytes, C's that called Go is left out
  *
  * Returns 0, or a negative errno with @diag saying why this kernel, this user
  * or this build does not let it run.
  */
-int gj_sampler_open(unsigned int stack_bytes, bool second_stack, uint32_t ring_bytes,
+int gj_sampler_open(unsigned int stack_bytes, unsigned int slice_bytes, uint32_t ring_bytes,
 		    void (*say)(const char *line), struct gj_stack_sampler **sampler_out,
 		    struct gj_diag *diag);
 void gj_sampler_close(struct gj_stack_sampler *sampler); /* NULL allowed */

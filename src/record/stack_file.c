@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "record/sampler.h"
@@ -85,22 +86,42 @@ static void flush(struct gj_stack_file *file)
 	file->pending.size_bytes = 0;
 }
 
+/* perf cannot finish its file on a full disk: it is left some room. */
+static bool is_room_left(int fd)
+{
+	struct statvfs st;
+
+	return fstatvfs(fd, &st) || !st.f_blocks ||
+	       st.f_bavail * st.f_frsize >= GJ_STACK_FILE_SPARED_BYTES;
+}
+
 void gj_stack_file_add(struct gj_stack_file *file, const void *bytes, size_t size_bytes)
 {
 	if (file->err)
 		return;
 	gj_buf_add(&file->pending, bytes, size_bytes);
-	if (file->pending.failed || file->pending.size_bytes >= PENDING_BYTES)
-		flush(file);
+	if (!file->pending.failed && file->pending.size_bytes < PENDING_BYTES)
+		return;
+	flush(file);
+	if (!file->err && !is_room_left(file->fd))
+		file->err = -ENOSPC;
 }
 
-/* The kernel copies without us where both files are on one file system. */
-static int copy(int from, int to, uint64_t size_bytes)
+#define STRETCH_BYTES (1u << 20)
+
+/*
+ * The kernel copies without us where both files are on one file system. What
+ * was copied is given back at once, so that the disk needs no room for all of it twice.
+ */
+static int move(int from, int to, uint64_t size_bytes)
 {
 	char bytes[1 << 16];
+	off_t moved = 0, returned = 0;
+	int err;
 
 	while (size_bytes) {
-		ssize_t got = copy_file_range(from, NULL, to, NULL, size_bytes, 0);
+		size_t most = size_bytes < STRETCH_BYTES ? size_bytes : STRETCH_BYTES;
+		ssize_t got = copy_file_range(from, NULL, to, NULL, most, 0);
 
 		if (got <= 0) {
 			got = read(from, bytes, size_bytes < sizeof(bytes) ? size_bytes :
@@ -109,10 +130,17 @@ static int copy(int from, int to, uint64_t size_bytes)
 				continue;
 			if (got <= 0)
 				return got ? -errno : -EIO;
-			if (write_all(to, bytes, (size_t)got))
-				return -errno;
+			err = write_all(to, bytes, (size_t)got);
+			if (err)
+				return err;
 		}
 		size_bytes -= (uint64_t)got;
+		moved += got;
+		/* Where it cannot be done it takes room, and that is all. */
+		if (moved - returned >= (off_t)STRETCH_BYTES &&
+		    !fallocate(from, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, returned,
+			       moved - returned))
+			returned = moved;
 	}
 	return 0;
 }
@@ -131,7 +159,7 @@ int gj_stack_file_append(struct gj_stack_file *file, const char *output, struct 
 	fd = footer.failed ? -1 : open(output, O_WRONLY | O_CLOEXEC);
 	if (fd >= 0 && lseek(file->fd, 0, SEEK_SET) == 0)
 		end = lseek(fd, 0, SEEK_END);
-	err = end < 0 ? -errno : copy(file->fd, fd, file->size_bytes);
+	err = end < 0 ? -errno : move(file->fd, fd, file->size_bytes);
 	if (!err)
 		err = write_all(fd, footer.data, footer.size_bytes);
 	/* Half a trailer would be worse than none. */

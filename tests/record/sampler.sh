@@ -252,7 +252,8 @@ piped()
 	[ "$(grep -c 'gojitter: no stack sampler: a pipe' "$work/err")" -eq 1 ] && [ -s "$work/script" ]
 }
 
-# One stack of at most the bytes asked for, and no second one.
+# The goroutine's stack in at most the bytes asked for; all of others where no chain
+# leads into them, which of a program without C are the runtime's.
 sliced()
 {
 	record --call-graph both,512 -- "$binary" 0.7 >/dev/null || return 1
@@ -261,12 +262,57 @@ sliced()
 		sys.path.insert(0, "tests/record")
 		import records
 		found = records.read(sys.argv[1])
-		sizes = [len(data) for r in found for kind, _, data in r.parts if kind == records.STACK]
-		kinds = {kind for r in found for kind, _, _ in r.parts}
-		print(len(found), max(sizes), kinds)
-		sys.exit(not (len(found) > 20 and 400 <= max(sizes) <= 512 and
-		              not kinds & {records.GOROUTINE, records.SYSTEM}))
+		sizes, others, without = [], 0, 0
+		for r in found:
+		    stacks = [(kind, len(data)) for kind, _, data in r.parts if kind in (records.STACK, records.GOROUTINE)]
+		    curg = r.curg and records.peek(r, r.curg, 16)
+		    lo, hi = (int.from_bytes(curg[i:i + 8], "little") for i in (0, 8)) if curg else (0, 0)
+		    if lo <= r.sp < hi:
+		        sizes.append(sum(size for kind, size in stacks))
+		    elif r.goid:
+		        others += 1
+		        without += not any(kind == records.GOROUTINE and size for kind, size in stacks)
+		print(f"{len(found)} records, {len(sizes)} on a goroutine's stack, at most {max(sizes)} bytes; "
+		      f"{others} beside one, {without} without it")
+		sys.exit(not (len(sizes) > 20 and 400 <= max(sizes) <= 512 and not without))
 	END
+}
+
+# Pages that are not in memory cost no more than themselves.
+holed()
+{
+	program=$(tests/fixtures/build.sh 1.22 hole nosym) && record -- "$program" 0.7 || return 1
+	python3 - "$data" <<-'END'
+		import sys
+		sys.path.insert(0, "tests/record")
+		import records
+		whole = cut = 0
+		for r in records.read(sys.argv[1]):
+		    stacks = [(va, data) for kind, va, data in r.parts if kind == records.STACK and data]
+		    if not r.flags & records.SHORT or not stacks or stacks[0][0] != r.sp:
+		        continue
+		    gap = stacks[1][0] - stacks[0][0] - len(stacks[0][1]) if len(stacks) == 2 else 0
+		    whole += gap == 2 * 4096 and len(stacks[1][1]) > 4096
+		    cut += len(stacks) == 1
+		print(f"{whole} stacks go on behind the hole, {cut} end there")
+		sys.exit(not (whole > 100 and cut < 0.05 * whole))
+	END
+}
+
+# What fills the disk are the records: they end before perf's own file suffers.
+disk_full()
+{
+	mkdir "$work/small" && mount -t tmpfs -o size=35m none "$work/small" || return 1
+	"$gojitter" record -F 4999 -o "$work/small/data" -- "$binary" 3 >/dev/null 2>"$work/err"
+	status=$?
+	cat "$work/err"
+	tests/record/records.py "$work/small/data" >"$work/records"
+	perf script -i "$work/small/data" 2>&1 >"$work/script" | tee "$work/script.err"
+	umount "$work/small"
+	cat "$work/records"
+	[ $status -eq 0 ] && grep -q '^[1-9][0-9]* records' "$work/records" && [ ! -s "$work/script.err" ] &&
+		[ "$(grep -c 'gojitter: .*the disk is nearly full' "$work/err")" -eq 1 ] &&
+		[ "$(grep -c '^[^ ]' "$work/script")" -gt "$(awk '{ print $1; exit }' "$work/records")" ]
 }
 
 # The figures belong into the log, too, when all is well.
@@ -303,7 +349,8 @@ tap_check "beside another pid namespace" neighbours "$binary"
 for version in $([ -z "${GJ_LONG:-}" ] && echo 1.23 1.27 || echo 1.15 1.19 1.23 1.24 1.26 1.27); do
 	check "$version: pprof labels" labelled $version
 done
-tap_check "both: a slice of one stack" sliced
+tap_check "both: a slice of the goroutine's stack" sliced
+tap_check "a stack of which pages are not in memory" holed
 for version in 6.1 6.12 7.3; do
 	if perf_bin=$(tests/perf/perf.sh $version 2>"$work/err"); then
 		tap_check "perf $version reads it as ever" untouched "$perf_bin"
@@ -323,4 +370,5 @@ else
 	tap_skip "with CAP_BPF and CAP_PERFMON alone" "kernel.perf_event_paranoid above 2 lets only root sample"
 fi
 tap_check "a pipe" piped
+tap_check "a disk that fills up" disk_full
 tap_done

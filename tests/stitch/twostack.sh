@@ -85,12 +85,11 @@ EOF
 }
 
 for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
-	# It grows stacks of 100 deep calls all the time: more than the usual bytes.
-	check "$version stacks: whole" whole "$version" stacks exe 99 --stack-size=32768
+	check "$version stacks: whole" whole "$version" stacks exe 99
 	tap_check "$version stacks: a missing caller would be noticed" notices \
 		"$(tests/fixtures/build.sh "$version" stacks exe)"
 	check "$version cgostacks: whole" whole "$version" cgostacks cgo 99
-	# 1 KiB of one stack. What is cut here, growing stacks and SHA, is rare in other programs.
+	# 1 KiB of the stack it is on. What is cut here, growing stacks and SHA, is rare in other programs.
 	check "$version stacks, --call-graph both: whole" whole "$version" stacks exe 92 --call-graph both
 	[ "$version" = 1.15 ] || check "$version: goroutines" goids "$version"
 	check "$version: labels" labels "$version"
