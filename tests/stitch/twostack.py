@@ -34,6 +34,8 @@ class Code:
 
     def __init__(self, path, returns):
         self.starts, self.calls, self.jumps = [], {}, collections.defaultdict(set)
+        # Up to Go 1.16 a deferred function returns to the call of deferreturn, which is made again.
+        self.again = set()
         for line in run("nm", "-n", path):
             match = re.match(r"([0-9a-f]+) [tTwWi] ", line)
             if match:
@@ -48,6 +50,8 @@ class Code:
             if va in returns:
                 self.calls[va] = before
             target = int(operand, 16) if re.fullmatch(r"(0x)?[0-9a-f]+", operand) else None
+            if name.startswith("call") and line.rstrip().endswith("<runtime.deferreturn>"):
+                self.again.add(va)
             before = (name, target)
             if name.startswith("j"):
                 here = self.function(va)
@@ -88,6 +92,11 @@ def locations(sample):
     return [f for f in found if not f["kernel"]]
 
 
+def is_restorer(frame):
+    """Go's own, or libc's, through which the runtime sets its handlers under cgo."""
+    return "sigreturn" in (frame["func"] or "") or frame["func"] == "__restore_rt"
+
+
 def pairs(stack, binary):
     """Callee, caller, and whether the callee stands at an instruction of its own, not behind a call."""
     for above, callee, caller in zip([None] + stack, stack, stack[1:]):
@@ -98,19 +107,16 @@ def pairs(stack, binary):
         if callee["func"] in COPIES or caller["func"] == "runtime.goexit":
             continue
         # The kernel, not a call, has put the restorer there.
-        if "sigreturn" in (caller["func"] or ""):
+        if is_restorer(caller):
             continue
-        # A seam leads to either kind.
-        is_exact = (above is None or callee["how"] == "seam" or above["func"] in INTERRUPTED or
-                    "sigreturn" in (above["func"] or ""))
-        yield callee, caller, is_exact
+        yield callee, caller, (above is None or above["func"] in INTERRUPTED or is_restorer(above))
 
 
 def check(code, ip, return_va, is_exact):
     """None: the code says nothing of the target; else whether callee and call agree."""
     call = code.calls.get(return_va)
     if not call or not call[0].startswith("call"):
-        return False
+        return None if return_va in code.again else False
     if call[1] is None:
         return None
     return code.leads_to(call[1], code.function(ip if is_exact else ip - 1))
