@@ -32,6 +32,14 @@ static bool is_go(struct gj_walk *walk, uint64_t va)
 	return module && module->gotab && gj_module_place(module, va - image.bias)->is_go;
 }
 
+static bool is_entry(struct gj_walk *walk, uint64_t va)
+{
+	struct gj_stitch_image image;
+	struct gj_module *module = gj_walk_module(walk, va, &image);
+
+	return module && module->gotab && gj_module_place(module, va - image.bias)->is_entry;
+}
+
 bool gj_has_left(struct gj_walk *walk, const char *function)
 {
 	const struct gj_runtime *runtime = &walk->runtime;
@@ -216,16 +224,20 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
  */
 static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_place *place)
 {
+	const struct gj_runtime *runtime = &walk->runtime;
+
 	(void)place;
 	if (!gj_walk_runtime(walk))
 		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_GOROUTINE)
 		return GJ_STEP_STAY;
-	if (!walk->is_innermost || !is_go(walk, walk->runtime.sched_pc))
+	if (!walk->is_innermost || !is_go(walk, runtime->sched_pc))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
 	gj_walk_forget_regs(walk);
 	walk->reached[GJ_ON_GOROUTINE] = walk->sp - 1;
-	return gj_walk_enter(walk, walk->runtime.sched_pc, walk->sp, GJ_FRAME_SEAM, "gogo", true);
+	/* A goroutine that has not run yet begins at its function's first instruction. */
+	return gj_walk_enter(walk, runtime->sched_pc, walk->sp, GJ_FRAME_SEAM, "gogo",
+			     !is_entry(walk, runtime->sched_pc));
 }
 
 /* The scheduler: from here on m.curg is whoever runs next. */

@@ -407,6 +407,13 @@ static void gogo(void **state)
 	put_main(sw, GO(0xf00));
 	sw_walk(sw, SW_AT(GOGO, 0x20), GO(0xf00));
 	EXPECT(sw, "goexit", SW_AT(GOGO, 0x20), SW_AT(MAIN, 0x20), SW_AT(GOEXIT, 1));
+	assert_true(sw->stack.frames[1].is_return);
+	/* It has never run: what stands before its first instruction is another function. */
+	put_saved(sw, SW_AT(LEAF, 0), 0);
+	sw_put(sw, GO(0xf00), SW_AT(GOEXIT, 1));
+	sw_walk(sw, SW_AT(GOGO, 0x20), GO(0xf00));
+	EXPECT(sw, "goexit", SW_AT(GOGO, 0x20), SW_AT(LEAF, 0), SW_AT(GOEXIT, 1));
+	assert_false(sw->stack.frames[1].is_return);
 }
 
 /* SP is kept in RBX while C runs: sigfwd's caller is at the unrounded SP. */
