@@ -82,14 +82,17 @@ static enum behind behind(struct gj_walk *walk, uint64_t va, const char **root_o
 	if (!place->seam)
 		return BEHIND_CALLER;
 	name = gj_seams[place->seam - 1].name;
-	*root_out = name;
+	*root_out = walk->is_scheduling && !strcmp(name, "morestack") ? "schedule" : name;
 	if (gj_seams[place->seam - 1].is_injected)
 		return BEHIND_INTERRUPTED;
 	if (!strcmp(name, "goexit") || !strcmp(name, "mstart") || !strcmp(name, "rt0_go") ||
 	    !strcmp(name, "mcall"))
 		return BEHIND_ROOT;
+	if (!strcmp(name, "schedule"))
+		walk->is_scheduling = true;
+	/* newstack has given the thread to others: nobody called for this any more. */
 	if (!strcmp(name, "morestack"))
-		return BEHIND_CUT;
+		return walk->is_scheduling ? BEHIND_ROOT : BEHIND_CUT;
 	if (!strcmp(name, "systemstack") && gj_gotab_info(module->gotab)->go_minor <= 20)
 		return BEHIND_LOST;
 	return BEHIND_CALLER;

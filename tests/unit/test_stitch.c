@@ -10,7 +10,7 @@
 #include "stackwriter.h"
 
 enum { MAIN, LEAF, MIDDLE, GOEXIT, PUSHED, GROWS, MCALL, SYSTEMSTACK, CGOCALLBACK, ASMCGOCALL, SIGRETURN,
-       SIGPANIC };
+       SIGPANIC, SCHEDULE };
 
 static const struct sw_func funcs[] = {
 	[MAIN] = { "main.main", 24 },
@@ -26,6 +26,7 @@ static const struct sw_func funcs[] = {
 	[ASMCGOCALL] = { "runtime.asmcgocall", 8, 0, "\x48\x89\x7c\x24\x08", 5 },
 	[SIGRETURN] = { "runtime.sigreturn", 0, 0, "\x48\xc7\xc0\x0f\0\0\0\x0f\x05", 9 },
 	[SIGPANIC] = { "runtime.sigpanic", 8 },
+	[SCHEDULE] = { "runtime.schedule", 40 },
 	{ NULL },
 };
 #define FUNC_CNT (sizeof(funcs) / sizeof(funcs[0]) - 1)
@@ -242,6 +243,14 @@ static void chain_over_seams(void **state)
 	assert_int_equal(sw->stack.cnt, 2);
 	assert_false(sw->stack.is_complete);
 	assert_int_equal(sw->stack.cut, GJ_CUT_CHAIN);
+	/* Who wanted more stack has been put off: the thread serves others by now. */
+	chain[1] = SW_AT(SCHEDULE, 0x40);
+	chain[2] = SW_AT(GROWS, 0x40);
+	sw_walk(sw, 0, 0);
+	assert_int_equal(sw->stack.cnt, 3);
+	assert_true(sw->stack.is_complete);
+	assert_string_equal(sw->stack.root, "schedule");
+	chain[2] = SW_AT(MAIN, 0x40);
 	chain[1] = SW_AT(SYSTEMSTACK, 0x40);
 	sw_walk(sw, 0, 0);
 	assert_int_equal(sw->stack.cnt, 4);
