@@ -203,6 +203,21 @@ static enum gj_how how_of(const struct gj_stack_frame *frame)
 	return hows[frame->how];
 }
 
+/* Frame @index of those walked. Where a recorded chain goes on behind them it may lack callers as ever. */
+static void add_walked(struct gj_chain *chain, size_t index)
+{
+	const struct gj_stack_frame *frame = &chain->stack.frames[index];
+	const struct gj_location *location = find_user(chain, frame->va, frame->is_return);
+	bool may_miss = frame->may_miss;
+
+	if (index && frame->how == GJ_FRAME_FP && location &&
+	    chain->found[chain->cnt - 1]->classes & GJ_CLASS_LACKS) {
+		chain->is_return = frame[-1].is_return;
+		may_miss = repair(chain, frame->va);
+	}
+	add(chain, location, how_of(frame), may_miss);
+}
+
 /* The walked frames, or, where there was nothing to walk, the chain by frame pointers. */
 static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample)
 {
@@ -214,8 +229,7 @@ static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample
 		return;
 	}
 	for (size_t i = 0; chain->is_walked && i < stack->cnt; i++)
-		add(chain, find_user(chain, stack->frames[i].va, stack->frames[i].is_return),
-		    how_of(&stack->frames[i]), stack->frames[i].may_miss);
+		add_walked(chain, i);
 	if (chain->is_walked)
 		chain->cut = stack->cut;
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
