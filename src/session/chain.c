@@ -146,7 +146,7 @@ static void find_lacking(struct gj_chain *chain, uint64_t ip, struct gj_put *put
 
 /*
  * Puts in what is lacking between the last location and @ip, which follows it
- * in the chain. Returns whether something may be missing still.
+ * in the chain. Returns whether something may be missing still in front of @ip.
  */
 static bool repair(struct gj_chain *chain, uint64_t ip)
 {
@@ -157,10 +157,11 @@ static bool repair(struct gj_chain *chain, uint64_t ip)
 		*put = (struct gj_put){ .last = last, .ip = ip, .may_miss = true };
 		find_lacking(chain, ip, put);
 	}
+	/* Where the function is certain but not the place in it, the hole is in front of it. */
 	for (size_t i = 0; i < put->cnt; i++)
-		add(chain, put->found[i], GJ_HOW_CALL, false);
+		add(chain, put->found[i], GJ_HOW_CALL, put->may_miss);
 	chain->repaired_cnt += put->cnt;
-	return put->may_miss;
+	return put->may_miss && !put->cnt;
 }
 
 static void add_user(struct gj_chain *chain, uint64_t ip)
