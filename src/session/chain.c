@@ -219,6 +219,20 @@ static void add_walked(struct gj_chain *chain, size_t index)
 	add(chain, location, how_of(frame), may_miss);
 }
 
+/*
+ * Nobody called the last location, although its chain may go on: a new thread
+ * begins with RBP of the one that made it, and up to Go 1.24 mcall leaves RBP
+ * as it was, so that whoever was parked last, and runs elsewhere by now, seems
+ * to have called the scheduler. mcall that was hit itself has a caller.
+ */
+static bool is_top(const struct gj_chain *chain)
+{
+	const struct gj_location *last = chain->found[chain->cnt - 1];
+
+	return last->classes & GJ_CLASS_TOP &&
+	       (chain->cnt > chain->first_user + 1 || !(last->classes & GJ_CLASS_SCHED));
+}
+
 /* The walked frames, or, where there was nothing to walk, the chain by frame pointers. */
 static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample)
 {
@@ -236,8 +250,12 @@ static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
 	if (chain->is_walked && !stack->cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
 		add(chain, find_user(chain, ip, false), GJ_HOW_IP, false);
-	for (size_t i = 0; !chain->is_walked && i < chain->user_cnt && chain->cnt < chain->max; i++)
+	for (size_t i = 0; !chain->is_walked && i < chain->user_cnt && chain->cnt < chain->max; i++) {
 		add_user(chain, chain->user[i]);
+		chain->is_topped = is_top(chain);
+		if (chain->is_topped && chain->repair)
+			break;
+	}
 }
 
 /* The kernel's part to locations, the user's to chain->user: a walk may know it better. */
@@ -275,6 +293,7 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->text = NULL;
 	chain->user_cnt = 0;
 	chain->is_walked = false;
+	chain->is_topped = false;
 	chain->has_record = false;
 	if (gj_locations_trim(chain->locations))
 		memset(chain->puts, 0, sizeof(chain->puts));

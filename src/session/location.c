@@ -211,9 +211,9 @@ struct class_of_name {
 
 /* Functions of the Go runtime that tell what the thread was doing (facts in docs/goroutines.md). */
 static const struct class_of_name classes[] = {
-	{ "runtime.goexit", GJ_CLASS_GOEXIT },
+	{ "runtime.goexit", GJ_CLASS_GOEXIT | GJ_CLASS_TOP },
 	{ "runtime.systemstack", GJ_CLASS_SYSTEMSTACK },
-	{ "runtime.mcall", GJ_CLASS_SCHED },
+	{ "runtime.mcall", GJ_CLASS_SCHED | GJ_CLASS_TOP },
 	{ "runtime.schedule", GJ_CLASS_SCHED },
 	{ "runtime.findRunnable", GJ_CLASS_SCHED },
 	{ "runtime.findrunnable", GJ_CLASS_SCHED },
@@ -228,9 +228,9 @@ static const struct class_of_name classes[] = {
 	{ "runtime.exitsyscallNoP", GJ_CLASS_SCHED },
 	{ "runtime.coroswitch_m", GJ_CLASS_SCHED },
 	{ "runtime.gogo", GJ_CLASS_SCHED },
-	{ "runtime.mstart", GJ_CLASS_ROOT },
+	{ "runtime.mstart", GJ_CLASS_ROOT | GJ_CLASS_TOP },
 	{ "runtime.mstart1", GJ_CLASS_ROOT },
-	{ "runtime.rt0_go", GJ_CLASS_ROOT },
+	{ "runtime.rt0_go", GJ_CLASS_ROOT | GJ_CLASS_TOP },
 	{ "_rt0_amd64_linux", GJ_CLASS_ROOT },
 	{ "_rt0_arm64_linux", GJ_CLASS_ROOT },
 	{ "runtime.sigpanic", GJ_CLASS_INTERRUPTED },

@@ -348,7 +348,7 @@ static bool is_complete(const struct gj_chain *chain)
 
 	if (!cnt || chain->found[cnt - 1]->is_kernel)
 		return cnt > 0;
-	return (chain->is_walked && chain->stack.is_complete) ||
+	return (chain->is_walked && chain->stack.is_complete) || chain->is_topped ||
 	       chain->found[cnt - 1]->classes & (GJ_CLASS_GOEXIT | GJ_CLASS_ROOT);
 }
 

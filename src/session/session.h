@@ -24,6 +24,7 @@ enum gj_class {
 	GJ_CLASS_COROUTINES = 1 << 6,  /* the image links runtime.coroswitch_m */
 	GJ_CLASS_LACKS = 1 << 7,       /* in a chain by frame pointers its caller is left out */
 	GJ_CLASS_UNNAMED = 1 << 8,     /* user code of which nobody knows the function */
+	GJ_CLASS_TOP = 1 << 9,         /* what a chain by frame pointers has behind it is another stack's */
 };
 
 enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };
@@ -234,6 +235,7 @@ struct gj_chain {
 	bool is_all_core; /* nothing but the kernel proper */
 	bool is_cut;      /* out of memory */
 	bool is_return;   /* the last recorded address was added as one */
+	bool is_topped;   /* a recorded chain was followed to a root */
 	/* The file whose text the sample's addresses lie in, at address minus bias. */
 	const struct gj_dso *text;
 	uint64_t text_bias;

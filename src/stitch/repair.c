@@ -127,8 +127,8 @@ bool gj_repair_lacks(struct gj_repair *repair, const struct gj_image *image,
 	if (gj_image_arch(image) != GJ_ARCH_AMD64 ||
 	    gj_gotab_find_func(gotab, is_return ? va - 1 : va, &func))
 		return false;
-	/* Behind a root there is nobody. */
-	if (func.flag & GJ_GOFUNC_TOPFRAME)
+	/* Behind a root there is nobody; behind a signal's handler, whoever was interrupted. */
+	if (func.flag & GJ_GOFUNC_TOPFRAME && strcmp(func.name, "runtime.sigtramp"))
 		return false;
 	if (gj_gotab_sp_delta(gotab, &func, is_return ? va - 1 : va, &delta) || delta <= 0)
 		return true;

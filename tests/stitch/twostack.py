@@ -116,7 +116,8 @@ def check(code, ip, return_va, is_exact):
     """None: the code says nothing of the target; else whether callee and call agree."""
     call = code.calls.get(return_va)
     if not call or not call[0].startswith("call"):
-        return None if return_va in code.again else False
+        # A function that is known, but not where in it, stands at its second byte.
+        return None if return_va in code.again or return_va - 1 == code.function(return_va) else False
     if call[1] is None:
         return None
     return code.leads_to(call[1], code.function(ip if is_exact else ip - 1))

@@ -58,6 +58,15 @@ notices() # BINARY
 		grep -q '^wrong:' "$work/broken"
 }
 
+# perf's own chains, which lack callers and go on behind roots: what is shown of them holds.
+chains() # VERSION
+{
+	binary=$(tests/fixtures/build.sh "$1" loads exe) || return 1
+	perf record -q -k CLOCK_MONOTONIC -m 16M -e cpu-clock/freq=1999,name=cpu-clock/ -g \
+		-o "$work/perf.data" -- "$binary" service 1.5 >"$work/err" 2>&1 || { cat "$work/err"; return 1; }
+	read_samples && tests/stitch/twostack.py "$work/samples" "$binary" --least 99
+}
+
 goids() # VERSION
 {
 	binary=$(tests/fixtures/build.sh "$1" spins nosym) || return 1
@@ -91,6 +100,7 @@ for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
 	check "$version cgostacks: whole" whole "$version" cgostacks cgo 99
 	# 1 KiB of the stack it is on. What is cut here, growing stacks and SHA, is rare in other programs.
 	check "$version stacks, --call-graph both: whole" whole "$version" stacks exe 92 --call-graph both
+	check "$version service, frame pointers: whole" chains "$version"
 	[ "$version" = 1.15 ] || check "$version: goroutines" goids "$version"
 	check "$version: labels" labels "$version"
 done
