@@ -81,6 +81,30 @@ enum gj_step gj_walk_enter(struct gj_walk *walk, uint64_t pc, uint64_t sp, enum 
 	return GJ_STEP_FRAME;
 }
 
+/*
+ * A goroutine is made with the address of goexit as if that had called its
+ * first function, below four spare words at the end of its stack (Go
+ * src/runtime/proc.go, newproc1; the same for goroutines of C's threads,
+ * oneNewExtraM). Since Go 1.17 no arguments stand in between. So that word
+ * need not be in the recording.
+ */
+#define FIRST_SLOT_BYTES 40
+#define FIRST_MINOR 17
+
+static bool find_goexit(struct gj_walk *walk, uint64_t ra_slot, uint64_t *return_va_out)
+{
+	const struct gj_gotab *gotab = walk->module->gotab;
+	struct gj_gofunc goexit;
+
+	if (walk->view->arch != GJ_ARCH_AMD64 || !gotab || !gj_walk_on_cur(walk, walk->sp) ||
+	    walk->runtime.hi[GJ_ON_GOROUTINE] - ra_slot != FIRST_SLOT_BYTES ||
+	    gj_gotab_info(gotab)->go_minor < FIRST_MINOR ||
+	    gj_gotab_find_name(gotab, "runtime.goexit", &goexit))
+		return false;
+	*return_va_out = goexit.entry_va + walk->image.bias + 1;
+	return true;
+}
+
 enum gj_step gj_walk_return(struct gj_walk *walk, uint64_t cfa, uint64_t ra_slot,
 			    enum gj_frame_how how, const char *seam)
 {
@@ -94,7 +118,7 @@ enum gj_step gj_walk_return(struct gj_walk *walk, uint64_t cfa, uint64_t ra_slot
 	/* The frame that comes next is the one whose return address stands here. */
 	if (ra_slot == walk->join_slot && !walk->join_index)
 		walk->join_index = walk->stack->cnt - walk->stack->kernel_cnt;
-	if (!gj_walk_u64(walk, ra_slot, &return_va))
+	if (!gj_walk_u64(walk, ra_slot, &return_va) && !find_goexit(walk, ra_slot, &return_va))
 		return GJ_STEP_CUT;
 	return gj_walk_enter(walk, return_va, cfa, how, seam, true);
 }

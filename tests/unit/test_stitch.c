@@ -88,6 +88,30 @@ static void expect_calls(struct sw *sw)
 	assert_false(sw->stack.has_gap);
 }
 
+/* g and m can be read, the goroutine's stack up to a slice's end. */
+static int read_slice_and_state(void *data, uint64_t va, void *bytes_out, size_t size_bytes)
+{
+	return va < GO(SW_STACK_BYTES) ? read_slice(data, va, bytes_out, size_bytes) :
+					 sw_read(data, va, bytes_out, size_bytes);
+}
+
+/* The word that newproc puts at the end of a goroutine's stack is known without reading it. */
+static void slice_without_goexit(void **state)
+{
+	struct sw *sw = *state;
+
+	sw->view.read = read_slice_and_state;
+	for (uint64_t first = SW_STACK_BYTES - 64; first < SW_STACK_BYTES; first += 8) {
+		slice_end_va = GO(first);
+		sw_put(sw, GO(first), SW_AT(GOEXIT, 1));
+		sw_walk(sw, SW_AT(MAIN, 0x40), GO(first - 24));
+		assert_int_equal(sw->stack.is_complete, first == SW_STACK_BYTES - 40);
+		assert_int_equal(sw->stack.cnt, 1 + sw->stack.is_complete);
+		if (sw->stack.is_complete)
+			assert_int_equal(sw->stack.frames[1].va, SW_AT(GOEXIT, 1));
+	}
+}
+
 /* The lost caller is put back out of one word of the stack; the rest is the kernel's. */
 static void chain_and_slice(void **state)
 {
@@ -351,7 +375,8 @@ static void cut_texts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(chain_and_slice), TEST(chain_that_differs), TEST(chain_that_is_cut), TEST(chain_over_dead_record),
+		TEST(chain_and_slice), TEST(slice_without_goexit), TEST(chain_that_differs),
+		TEST(chain_that_is_cut), TEST(chain_over_dead_record),
 		TEST(chain_alone), TEST(chain_over_seams),
 		TEST(kernel_part), TEST(rubbish), cmocka_unit_test(cut_texts),
 	};
