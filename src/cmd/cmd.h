@@ -14,6 +14,8 @@
 #define GJ_EXIT_FAILED 1
 #define GJ_EXIT_USAGE 2
 
+/* Prints "gojitter: LINE" on standard error. */
+void gj_cmd_say(const char *line);
 /* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
 int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same with what @diag holds, or the text of @err where it holds nothing. */
@@ -29,8 +31,5 @@ int gj_cmd_pprof(int argc, char **argv);
 int gj_cmd_profile(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
-
-/* The path of gojitter.so, to be freed; NULL: not found. */
-char *gj_cmd_find_plugin(void);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "cmd/cmd.h"
 #include "inject/inject.h"
+#include "perf/perf.h"
 
 static const char help[] =
 	"usage: gojitter inject -i IN -o OUT\n"
@@ -35,11 +36,6 @@ static const struct option options[] = {
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
-
-static void say(const char *line)
-{
-	fprintf(stderr, "gojitter: %s\n", line);
-}
 
 static void sum_up(const struct gj_inject_options *inject, const struct gj_inject_stats *stats)
 {
@@ -77,21 +73,19 @@ static int parse(struct gj_inject_options *inject, bool *quiet_out, int argc, ch
 
 int gj_cmd_inject(int argc, char **argv)
 {
-	const char *perf = getenv("PERF");
-	struct gj_inject_options inject = { .perf = perf && *perf ? perf : "perf", .say = say };
+	struct gj_inject_options inject = { .perf = gj_perf_program(), .say = gj_cmd_say };
 	struct gj_inject_stats stats;
 	struct gj_diag diag = { 0 };
 	bool quiet = false;
-	char *plugin;
+	char *plugin = NULL;
 	int err, status = parse(&inject, &quiet, argc, argv);
 
 	if (status)
 		return status - 1;
-	plugin = gj_cmd_find_plugin();
-	if (!plugin)
-		return gj_cmd_fail("gojitter.so is not where this gojitter is from; install it, or name it with GOJITTER_SO=PATH");
+	err = gj_perf_find_plugin(&plugin, &diag);
 	inject.plugin = plugin;
-	err = gj_inject_run(&inject, &stats, &diag);
+	if (!err)
+		err = gj_inject_run(&inject, &stats, &diag);
 	free(plugin);
 	if (err)
 		return gj_cmd_fail_diag(err, &diag);

@@ -35,6 +35,11 @@ static void report(const char *fmt, va_list args)
 	fputc('\n', stderr);
 }
 
+void gj_cmd_say(const char *line)
+{
+	fprintf(stderr, "gojitter: %s\n", line);
+}
+
 int gj_cmd_fail(const char *fmt, ...)
 {
 	va_list args;

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "base/buf.h"
 #include "cmd/cmd.h"
+#include "perf/perf.h"
 #include "pprof/pprof.h"
 
 #define MAX_PLUGIN_ARGS 16
@@ -55,10 +55,9 @@ static const struct option options[] = {
 };
 
 struct arguments {
-	struct gj_profile_request request;
+	struct gj_perf_script script;
 	char *plugin_args[MAX_PLUGIN_ARGS + 1]; /* owned */
 	size_t plugin_arg_cnt;
-	char plugin[PATH_MAX];
 	const char *output;
 	const char *compare, *other;
 	unsigned long top;
@@ -99,7 +98,7 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	char *end;
 
 	switch (c) {
-	case 'i': args->request.input = value; args->has_input = true; return *value;
+	case 'i': args->script.input = value; args->has_input = true; return *value;
 	case 'o': args->output = value; return *value;
 	case OPT_LABELS: return are_labels(value) && add_plugin_arg(args, "labels", value);
 	case OPT_NO_KERNEL: return add_plugin_arg(args, "kernel", "off");
@@ -131,7 +130,7 @@ static int take_rest(struct arguments *args, int argc, char **argv)
 		return gj_cmd_usage("pprof", "--json goes with --compare") + 1;
 	if (args->compare && args->output)
 		return gj_cmd_usage("pprof", "--compare and -o exclude each other") + 1;
-	args->request.perf_args = argv + optind;
+	args->script.perf_args = argv + optind;
 	return 0;
 }
 
@@ -159,45 +158,19 @@ static int parse(struct arguments *args, int argc, char **argv)
 	return take_rest(args, argc, argv);
 }
 
-/* @path with its last part replaced by @name, links followed; false when it is not there. */
-static bool find_beside(const char *path, const char *name, char found_out[PATH_MAX])
-{
-	char real[PATH_MAX];
-	char *slash;
-	int cnt;
-
-	if (!realpath(path, real))
-		return false;
-	slash = strrchr(real, '/');
-	*slash = '\0';
-	cnt = snprintf(found_out, PATH_MAX, "%s/%s", real, name);
-	return cnt > 0 && cnt < PATH_MAX && !access(found_out, R_OK);
-}
-
-/*
- * gojitter.so stands beside the command where it was built; where it was
- * installed, beside perf-gojitter, which has a link beside the command (mk/install.mk).
- */
-static bool find_plugin(char plugin_out[PATH_MAX])
-{
-	char link[PATH_MAX];
-
-	return find_beside("/proc/self/exe", "gojitter.so", plugin_out) ||
-	       (find_beside("/proc/self/exe", "perf-gojitter", link) &&
-		find_beside(link, "gojitter.so", plugin_out));
-}
-
 static int run_perf(struct arguments *args, struct gj_buf *out, struct gj_diag *diag)
 {
-	const char *perf = getenv("PERF");
+	char *plugin = NULL;
+	int err = gj_perf_find_plugin(&plugin, diag);
 
-	args->request.perf = perf && *perf ? perf : "perf";
-	args->request.plugin = args->plugin;
-	args->request.plugin_args = args->plugin_args;
-	if (!find_plugin(args->plugin))
-		return gj_diag_set(diag, -ENOENT,
-				   "gojitter.so stands neither beside this command nor beside perf-gojitter; install it (make install)");
-	return gj_profile_from_perf(&args->request, out, diag);
+	args->script.perf = gj_perf_program();
+	args->script.plugin = plugin;
+	args->script.plugin_args = args->plugin_args;
+	args->script.say = gj_cmd_say;
+	if (!err)
+		err = gj_profile_from_perf(&args->script, out, diag);
+	free(plugin);
+	return err;
 }
 
 static int write_all(int fd, const struct gj_buf *bytes)
@@ -233,14 +206,14 @@ static int check_samples(const struct arguments *args, const struct gj_buf *byte
 {
 	struct gj_profile_file *file;
 	int err = gj_profile_read((struct gj_window){ (const uint8_t *)bytes->data, bytes->size_bytes },
-				  args->request.input, &file, diag);
+				  args->script.input, &file, diag);
 
 	if (err)
 		return err;
 	if (!gj_profile_of(file)->sample_cnt)
 		err = gj_diag_set(diag, -ENODATA,
 				  "%s: no samples are left; look at --event, --no-kernel and perf script's options, and at what perf script -i %s shows",
-				  args->request.input, args->request.input);
+				  args->script.input, args->script.input);
 	gj_profile_close(file);
 	return err;
 }
@@ -274,7 +247,7 @@ static int open_other(struct arguments *args, struct gj_profile_file **other_out
 	if (!err)
 		err = gj_profile_read((struct gj_window){ (const uint8_t *)bytes.data,
 							  bytes.size_bytes },
-				      args->request.input, other_out, diag);
+				      args->script.input, other_out, diag);
 	gj_buf_deinit(&bytes);
 	return err;
 }
@@ -314,7 +287,7 @@ static int compare(struct arguments *args, struct gj_diag *diag)
 
 int gj_cmd_pprof(int argc, char **argv)
 {
-	struct arguments args = { .request = { .input = "perf.data" }, .top = 20 };
+	struct arguments args = { .script = { .input = "perf.data" }, .top = 20 };
 	struct gj_diag diag = { 0 };
 	int status = parse(&args, argc, argv), err = 0;
 

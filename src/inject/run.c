@@ -6,22 +6,23 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "inject/inject.h"
+#include "perf/perf.h"
 
 struct run {
 	const struct gj_inject_options *options;
 	char *target;     /* the output's real name; owned */
 	char *directory;  /* of the output; owned */
-	int input_fd, chains_fd, text_fd, output_fd; /* text: what perf complains about */
+	int input_fd, chains_fd, output_fd;
 	struct gj_window input, stream; /* mapped */
 	char *output_name; /* of output_fd, while it has one; owned */
 	struct gj_diag *diag;
@@ -131,84 +132,36 @@ static int open_outputs(struct run *run)
 	run->output_fd = open_unnamed(run, &run->output_name);
 	if (run->output_fd >= 0)
 		run->chains_fd = open_unnamed(run, NULL);
-	if (run->chains_fd >= 0)
-		run->text_fd = open_unnamed(run, NULL);
-	return run->text_fd < 0 ? fail(run, run->options->output, "") : 0;
+	return run->chains_fd < 0 ? fail(run, run->options->output, "") : 0;
 }
 
-static _Noreturn void become_perf(const struct run *run)
+/* Whether there is no room left behind what perf wrote. */
+static bool is_disk_full(int fd)
 {
-	const struct gj_inject_options *options = run->options;
-	const char *argv[16] = {
-		options->perf, "script", "-i", options->input, "--dlfilter", options->plugin,
-		"--dlarg", "format=chains", "--dlarg", "goid=off", "--dlarg", "inline=off",
-	};
-	int nothing = open("/dev/null", O_RDONLY);
+	static const char more[8192];
+	ssize_t done = pwrite(fd, more, sizeof(more), lseek(fd, 0, SEEK_END));
 
-	if (options->symfs) {
-		argv[12] = "--symfs";
-		argv[13] = options->symfs;
-	}
-	if (nothing >= 0)
-		dup2(nothing, STDIN_FILENO);
-	if (dup2(run->chains_fd, STDOUT_FILENO) >= 0 && dup2(run->text_fd, STDERR_FILENO) >= 0)
-		execvp(argv[0], (char *const *)argv);
-	_exit(errno == ENOENT ? 127 : 126);
-}
-
-/* Hands on the plugin's own complaints; returns the last line of another's, to be freed. */
-static char *read_complaints(struct run *run)
-{
-	FILE *text = lseek(run->text_fd, 0, SEEK_SET) ? NULL : fdopen(dup(run->text_fd), "r");
-	char *line = NULL, *last = NULL;
-	size_t cap = 0;
-	ssize_t got;
-
-	while (text && (got = getline(&line, &cap, text)) > 0) {
-		static const char ours[] = "gojitter: ";
-
-		line[strcspn(line, "\n")] = '\0';
-		if (!strncmp(line, ours, sizeof(ours) - 1)) {
-			run->options->say(line + sizeof(ours) - 1);
-		} else if (*line) {
-			free(last);
-			last = strdup(line);
-		}
-	}
-	free(line);
-	if (text)
-		fclose(text);
-	return last;
-}
-
-static int explain_perf(struct run *run, int status, const char *complaint)
-{
-	const struct gj_inject_options *options = run->options;
-
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return gj_diag_set(run->diag, -ENOENT,
-				   "%s: there is no such program; install linux-perf or name one with PERF=PATH",
-				   options->perf);
-	return gj_diag_set(run->diag, -EIO, "%s: %s script cannot read it: %s", options->input,
-			   options->perf, complaint ? complaint : "it says no more");
+	return done < 0 ? errno == ENOSPC || errno == EDQUOT : done < (ssize_t)sizeof(more);
 }
 
 static int make_chains(struct run *run, struct gj_chains **chains_out)
 {
-	pid_t pid = fork();
-	char *complaint;
-	int status, err;
+	const struct gj_inject_options *options = run->options;
+	static char *const plugin_args[] = { "format=chains", "goid=off", "inline=off", "quality=off", NULL };
+	char *const perf_args[] = { options->symfs ? "--symfs" : NULL, (char *)options->symfs, NULL };
+	const struct gj_perf_script script = {
+		.perf = options->perf, .plugin = options->plugin, .input = options->input,
+		.plugin_args = plugin_args, .perf_args = perf_args,
+		.stdout_fd = run->chains_fd, .say = options->say,
+	};
+	struct gj_diag diag = { 0 };
+	int err = gj_perf_script_run(&script, &diag);
 
-	if (!pid)
-		become_perf(run);
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
-		return fail(run, run->options->perf, "");
-	complaint = read_complaints(run);
-	if (status)
-		err = explain_perf(run, status, complaint);
-	else
-		err = map(run->chains_fd, &run->stream);
-	free(complaint);
+	if (err == -EIO && is_disk_full(run->chains_fd))
+		return gj_diag_set(run->diag, -ENOSPC, "%s: %s", options->output, strerror(ENOSPC));
+	if (err)
+		return gj_diag_set(run->diag, err, "%s", diag.text);
+	err = map(run->chains_fd, &run->stream);
 	if (err)
 		return err;
 	err = gj_chains_new(run->stream, chains_out);
@@ -288,7 +241,7 @@ static int write_output(struct run *run, struct gj_chains *chains, struct gj_inj
 
 static void close_all(struct run *run)
 {
-	const int fds[] = { run->input_fd, run->chains_fd, run->text_fd, run->output_fd };
+	const int fds[] = { run->input_fd, run->chains_fd, run->output_fd };
 
 	if (run->output_name)
 		unlink(run->output_name);
@@ -309,7 +262,7 @@ int gj_inject_run(const struct gj_inject_options *options, struct gj_inject_stat
 {
 	struct run run = {
 		.options = options, .diag = diag,
-		.input_fd = -1, .chains_fd = -1, .text_fd = -1, .output_fd = -1,
+		.input_fd = -1, .chains_fd = -1, .output_fd = -1,
 	};
 	struct gj_chains *chains = NULL;
 	int err = open_input(&run);

@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/cursor.h"
 #include "base/err.h"
+#include "perf/perf.h"
 
 #define GJ_PROFILE_NONE UINT32_MAX /* an index that stands for nothing */
 
@@ -197,23 +198,14 @@ void gj_comparison_text(const struct gj_comparison *comparison, size_t top, stru
 /* One JSON object with every stack. */
 void gj_comparison_json(const struct gj_comparison *comparison, struct gj_buf *out);
 
-/* What `perf script` is to make a profile of. */
-struct gj_profile_request {
-	const char *perf;         /* program */
-	const char *plugin;       /* gojitter.so */
-	const char *input;        /* perf.data, or - */
-	char *const *plugin_args; /* key=value, NULL at the end */
-	char *const *perf_args;   /* further options of perf script, NULL at the end */
-};
-
 /*
  * gj_profile_from_perf - run perf script over a recording
+ * @script: what to run; plugin_args besides format and output
  * @out: gets the profile as format=pprof writes it
  *
- * perf's and the plugin's complaints go to standard error. 0; -EIO with @diag when
- * perf failed or left no profile.
+ * 0; what gj_perf_script_run returns, or -ENODATA: perf left no profile, with @diag.
  */
-int gj_profile_from_perf(const struct gj_profile_request *request, struct gj_buf *out,
+int gj_profile_from_perf(const struct gj_perf_script *script, struct gj_buf *out,
 			 struct gj_diag *diag);
 
 #endif

@@ -147,17 +147,18 @@ refuses() # PATTERN ARG...
 	pattern=$1
 	shift
 	! "$gojitter" pprof "$@" >"$work/out" 2>"$work/err" && [ ! -e "$work/no.gz" ] &&
-		[ "$(grep -c '^gojitter: ' "$work/err")" = 1 ] && grep -q "$pattern" "$work/err" || {
+		[ "$(grep -vc '^see gojitter' "$work/err")" = 1 ] && grep -q '^gojitter: ' "$work/err" && grep -q "$pattern" "$work/err" || {
 		cat "$work/err"
 		return 1
 	}
 }
 echo nonsense >"$work/nonsense"
-tap_check 'no recording' refuses 'perf.* script failed' -i "$work/missing" -o "$work/no.gz"
-tap_check 'not a recording' refuses 'perf.* script failed' -i "$work/nonsense" -o "$work/no.gz"
+tap_check 'no recording' refuses 'missing: .* script cannot read it: .*No such file' -i "$work/missing" -o "$work/no.gz"
+tap_check 'not a recording' refuses 'nonsense: .* script cannot read it' -i "$work/nonsense" -o "$work/no.gz"
 tap_check 'no samples' refuses 'no samples are left' -i "$fp" --event nonsense -o "$work/no.gz"
 tap_check 'wrong labels' refuses 'not understood' --labels goids -o "$work/no.gz"
 tap_check 'compare with nonsense' refuses 'not a pprof profile' --compare "$work/nonsense" "$work/user.gz"
 tap_check 'compare with nothing' refuses 'No such file' --compare "$work/missing" "$work/user.gz"
+tap_check 'no field of that name' refuses 'cannot read it: Invalid field' -i "$fp" -o "$work/no.gz" -- -F nonsense
 tap_check 'no perf' env PERF=/nonexistent sh -c "! '$gojitter' pprof -i '$fp' -o '$work/no.gz' 2>'$work/err' && grep -q 'install linux-perf' '$work/err'"
 tap_done
