@@ -2,7 +2,8 @@
 # A service that profiles itself while gojitter records it: its profiles as we read
 # them, beside go tool pprof; and its CPU profile's stacks found in the recording.
 #
-# GJ_GO: releases that build the service; GJ_READ: those whose profiles are only read.
+# GJ_GO: releases that build the service; GJ_READ: those whose profiles are only read;
+# GJ_HOW: options of gojitter record (none: the two-stack sampler), GJ_SECONDS for how long.
 . tests/perf/plugin-lib.sh
 
 gojitter=$O/gojitter
@@ -45,8 +46,8 @@ done
 
 for go in ${GJ_GO:-1.27}; do
 	data=$work/$go.data
-	tap_check "go $go: profile and recording at once" profiled "$go" 12 \
-		"$gojitter" record -q -F 2999 --no-probe --call-graph dwarf,8192 -o "$data" --
+	tap_check "go $go: profile and recording at once" profiled "$go" "${GJ_SECONDS:-8}" \
+		"$gojitter" record -q -F 2999 ${GJ_HOW-} -o "$data" --
 	for kind in cpu $kinds; do
 		tap_check "go $go: $kind profile, sample by sample as go tool pprof" same "$kind"
 	done
