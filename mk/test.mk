@@ -219,6 +219,13 @@ CHECK_SCRIPTS += tests/bpf/profile.sh
 LONG_SCRIPTS += tests/bpf/profile-long.sh
 BENCH_SCRIPTS += tests/bench/profile.sh
 
+# Of CHECK_SCRIPTS, those that read files or step programs in a debugger: nothing in
+# them depends on how fast they are, so two of them run at a time.
+FILE_SCRIPTS := $(foreach name,agree bad demangle forms gccgo many matrix names npm sweep,tests/sym/$(name).sh)
+FILE_SCRIPTS += $(foreach name,forms gdb matrix,tests/debuginfo/$(name).sh)
+FILE_SCRIPTS += $(foreach name,cfi live repair traceback,tests/stitch/$(name).sh)
+FILE_SCRIPTS += tests/goroutine/offsets.sh tests/probe/plan.sh
+
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
 	bench/bench_sym \
@@ -231,8 +238,6 @@ TEST_PROGRAMS += \
 
 TEST_PROGRAMS += \
 	probe/plan
-
-TEST_PROGRAMS += \
 
 TEST_PROGRAMS += \
 	bench/measure \
@@ -272,7 +277,8 @@ test: $(UNIT_BINS)
 
 .PHONY: run-check run-check-long run-bench
 run-check: all lint $(UNIT_BINS) $(TEST_BINS)
-	$(Q)O=$(abspath $(O)) tests/run $(UNIT_BINS) $(UNIT_TESTS:%=$(O)/tests/asan/asan_%) $(CHECK_SCRIPTS)
+	$(Q)O=$(abspath $(O)) tests/run -j2 $(UNIT_BINS) $(UNIT_TESTS:%=$(O)/tests/asan/asan_%) \
+		$(filter $(FILE_SCRIPTS),$(CHECK_SCRIPTS)) -j1 $(filter-out $(FILE_SCRIPTS),$(CHECK_SCRIPTS))
 
 # A long test may take an hour.
 run-check-long: all $(UNIT_BINS) $(TEST_BINS)

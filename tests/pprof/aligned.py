@@ -45,5 +45,7 @@ exact = sum(weight for key, weight in user.items() if key in theirs)
 said = json.load(open(args[0]))["pprof"]
 print(f"{said['user_aligned_percent']:.2f} % of pprof's {total / 1e9:.2f} s in user code aligned, "
       f"{100 * exact / total:.2f} % exactly; by -raw exactly {exact}, we say {said['user_match']['exact']}")
+if said["user"] != total:
+    print(f"by -raw {total} in user code, we say {said['user']}")
 good = said["user"] == total and said["user_match"]["exact"] == exact
 sys.exit(0 if good and said["user_aligned_percent"] >= float(args[3]) and total > 1e9 else 1)
