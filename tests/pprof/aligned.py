@@ -17,8 +17,9 @@ RUNTIME = re.compile(r"^(runtime\.|runtime/internal/|internal/runtime/|internal/
 def go_frames(stack):
     """Function and line of Go's frames, root first, as docs/pprof.md says they are compared."""
     frames = []
-    for location in reversed(stack.split(";")):
-        for name, file, line in reversed(re.findall(r" (\S+) (\S*):(\d+) s=\d+", location)):
+    # Names may hold spaces and semicolons: "(*Pointer[go.shape.struct { a int; b int }]).Load".
+    for location in reversed(re.split(r";(?=0x)", stack)):
+        for name, file, line in reversed(re.findall(r" (.+?) (\S*):(\d+) s=\d+(?= |$)", location)):
             if not re.search(r"\.(go|s)$", file) or re.search(r"-fm$|\.(gowrap|deferwrap)\d+$", name):
                 continue
             if not frames and name == "runtime.goexit":

@@ -7,19 +7,19 @@ gojitter=$O/gojitter
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Writes $work/truth and $work/samples; the rest of the arguments go to truth.py.
+# Writes $dir/truth and $dir/samples; the rest of the arguments go to truth.py.
 judge() # [ARG...]
 {
-	perf script -i "$work/perf.data" --dlfilter "$O/gojitter.so" --dlarg format=json \
-		>"$work/samples" || return 1
-	tests/record/truth.py "$work/truth" "$work/samples" "$@"
+	perf script -i "$dir/perf.data" --dlfilter "$O/gojitter.so" --dlarg format=json \
+		>"$dir/samples" || return 1
+	tests/record/truth.py "$dir/truth" "$dir/samples" "$@"
 }
 
 from_start() # BINARY [OPTION...]
 {
 	program=$1
 	shift
-	"$gojitter" record --no-bpf "$@" -F 1499 -o "$work/perf.data" -- "$program" 1 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf "$@" -F 1499 -o "$dir/perf.data" -- "$program" 1 >"$dir/truth" || return 1
 	judge
 }
 
@@ -27,13 +27,13 @@ attached() # BINARY HOW [OPTION...]
 {
 	program=$1 how=$2
 	shift 2
-	"$program" 6 >"$work/truth" &
+	"$program" 5 >"$dir/truth" &
 	pid=$!
 	sleep 0.3
 	case $how in
-	pid) "$gojitter" record --no-bpf "$@" -F 1499 -o "$work/perf.data" -p $pid -- sleep 1.5 ;;
+	pid) "$gojitter" record --no-bpf "$@" -F 1499 -o "$dir/perf.data" -p $pid -- sleep 1.5 ;;
 	# Whatever other Go programs of this machine make the probe cost.
-	all) "$gojitter" record --no-bpf "$@" -F 1499 --max-cost=200 -o "$work/perf.data" -a -- sleep 2 ;;
+	all) "$gojitter" record --no-bpf "$@" -F 1499 --max-cost=200 -o "$dir/perf.data" -a -- sleep 2 ;;
 	esac || return 1
 	wait $pid
 	judge --pid $pid
@@ -42,7 +42,7 @@ attached() # BINARY HOW [OPTION...]
 # A buffer that is far too small: whatever is said must still be right.
 starved()
 {
-	"$gojitter" record --no-bpf -m 16K -F 15000 -o "$work/perf.data" -- "$1" 3 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf -m 16K -F 15000 -o "$dir/perf.data" -- "$1" 3 >"$dir/truth" || return 1
 	judge --most-missing 90
 }
 
@@ -50,21 +50,38 @@ starved()
 # of those that live for seconds, most; of short ones, hardly any, but none wrongly.
 unprobed() # BINARY TURNS MOST-MISSING
 {
-	"$gojitter" record --no-bpf --no-probe -F 1499 -o "$work/perf.data" -- "$1" 2 $2 >"$work/truth" || return 1
+	"$gojitter" record --no-bpf --no-probe -F 1499 -o "$dir/perf.data" -- "$1" 2 $2 >"$dir/truth" || return 1
 	judge --most-missing $3
 }
 
-# The figures belong into the log, too, when all is well.
-check() # NAME CMD...
+# Two checks at a time, each in a directory of its own.
+begun=0 reported=0
+start() # NAME CMD...
 {
-	tap_check "$@"
-	echo "$tap_out" | grep 'samples in user Go code' | sed 's/^/# /'
+	begun=$((begun + 1))
+	dir=$work/$begun
+	mkdir "$dir" && echo "$1" >"$dir/name"
+	shift
+	{ "$@" >"$dir/said" 2>&1; echo $? >"$dir/status"; rm -f "$dir/perf.data" "$dir/samples"; } &
+	[ $((begun - reported)) -lt 2 ] || finish
+}
+
+# The figures belong into the log, too, when all is well.
+finish()
+{
+	wait
+	while [ $reported -lt $begun ]; do
+		reported=$((reported + 1))
+		dir=$work/$reported
+		tap_check "$(cat "$dir/name")" sh -c 'cat "$1/said"; exit "$(cat "$1/status")"' sh "$dir"
+		echo "$tap_out" | grep 'samples in user Go code' | sed 's/^/# /'
+	done
 }
 
 # What only the probe can tell.
-check_probed() # NAME CMD...
+start_probed() # NAME CMD...
 {
-	if $probes; then check "$@"; else tap_skip "$1" "uprobes are not permitted here"; fi
+	if $probes; then start "$@"; else tap_skip "$1" "uprobes are not permitted here"; fi
 }
 
 mountpoint -q /sys/kernel/tracing || mount -t tracefs nodev /sys/kernel/tracing 2>/dev/null
@@ -74,20 +91,27 @@ for version in $(tests/toolchains.sh --list); do
 	[ "$version" != 1.15 ] || continue
 	for variant in exe nosym pie+nosym; do
 		if binary=$(tests/fixtures/build.sh "$version" spins $variant 2>&1); then
-			check_probed "$version $variant: from the start" from_start "$binary"
+			start_probed "$version $variant: from the start" from_start "$binary"
 		else
 			tap_fail "$version $variant builds" "$binary"
 		fi
 	done
 done
+binary=$(tests/fixtures/build.sh 1.22 spins cgo+strip)
+start_probed "1.22 cgo+strip: from the start" from_start "$binary"
 for version in 1.19 1.23 1.27; do
 	binary=$(tests/fixtures/build.sh $version spins nosym)
-	check_probed "$version nosym: attached" attached "$binary" pid
-	check_probed "$version nosym: the whole machine" attached "$binary" all
-	check_probed "$version nosym: records lost" starved "$binary"
-	check "$version nosym: no probe, long lives" unprobed "$binary" 200 50
-	check "$version nosym: no probe, short lives" unprobed "$binary" 0 100
+	start_probed "$version nosym: attached" attached "$binary" pid
+	start "$version nosym: no probe, long lives" unprobed "$binary" 200 50
+	start "$version nosym: no probe, short lives" unprobed "$binary" 0 100
 done
-binary=$(tests/fixtures/build.sh 1.22 spins cgo+strip)
-check_probed "1.22 cgo+strip: from the start" from_start "$binary"
+# These want the machine for themselves.
+finish
+for version in 1.19 1.23 1.27; do
+	binary=$(tests/fixtures/build.sh $version spins nosym)
+	start_probed "$version nosym: the whole machine" attached "$binary" all
+	finish
+	start_probed "$version nosym: records lost" starved "$binary"
+	finish
+done
 tap_done
