@@ -288,7 +288,7 @@ run-bench: all $(TEST_BINS)
 	$(Q)for b in $(BENCH_SCRIPTS); do O=$(abspath $(O)) $$b || exit 1; done
 
 lint:
-	$(Q)scripts/check-tree.sh $(CHECK_SCRIPTS) $(LONG_SCRIPTS) $(BENCH_SCRIPTS)
+	$(Q)O=$(abspath $(O)) scripts/check-tree.sh $(CHECK_SCRIPTS) $(LONG_SCRIPTS) $(BENCH_SCRIPTS)
 
 # Fuzzing: the library and each target once more, by clang, with libFuzzer and
 # the sanitizers of addresses and undefined behaviour.

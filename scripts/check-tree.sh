@@ -15,6 +15,9 @@ files=$(git -c safe.directory='*' ls-files -co --exclude-standard) || {
 	echo "$0: git cannot list the files of this tree" >&2
 	exit 1
 }
+# What was built is nobody's source, wherever it is.
+out=$(realpath -m --relative-to=. "${O:-build}")
+files=$(echo "$files" | awk -v out="$out/" 'index($0, out) != 1')
 bad=0
 complain() { echo "$1" >&2; bad=1; }
 
