@@ -1,7 +1,7 @@
 #!/bin/sh
 # make demo: records a real Go HTTP service under load and follows one request's
-# goroutine from its Go frames into the kernel; then the same through perf report
-# and as folded stacks; then a stripped program of the distribution's, beside
+# goroutine from its Go frames into the kernel; then the same through perf report,
+# as folded stacks and through go tool pprof; then a stripped program of the distribution's, beside
 # what stock perf prints for it. Leaves nothing behind.
 set -eu
 
@@ -106,6 +106,14 @@ title "Folded, for flame graphs"
 echo "\$ perf script -i perf.data -s gojitter.so --dlarg format=folded --dlarg short=on"
 perf script -i "$work/perf.data" -s gojitter.so --dlarg format=folded --dlarg short=on |
 	sort -t' ' -k2 -n -r | awk '{ print $NF, $0 }' | sort -n -r | cut -d' ' -f2- | head -n 4 | cut -c1-400
+
+title "A pprof profile, for go tool pprof and go build -pgo"
+run gojitter pprof -i "$work/perf.data" -o "$work/profile.pb.gz"
+echo "\$ go tool pprof -top -cum -focus=countWords profile.pb.gz"
+PPROF_TMPDIR=$work go tool pprof -top -cum -focus=countWords -nodecount=12 "$work/profile.pb.gz" 2>"$work/err" || {
+	cat "$work/err" >&2
+	exit 1
+}
 
 title "A stripped program that nobody here built: the distribution's gofmt"
 run gojitter record -q -o "$work/gofmt.data" -- gofmt -l "$(go env GOROOT)/src/net"
