@@ -15,13 +15,13 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "record", gj_cmd_record, "perf record that knows goroutines" },
+	{ "inject", gj_cmd_inject, "copy of a perf.data file with whole call chains" },
 	{ "pprof", gj_cmd_pprof, "pprof profile of a recording; a recording compared with a profile" },
 	{ "profile", gj_cmd_profile, "CPU profile of Go processes, unwound and added up in the kernel" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
+	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
-	{ "inject", gj_cmd_inject, "copy of a perf.data file with whole call chains" },
 	{ "debuginfo", gj_cmd_debuginfo, "debug file for perf, gdb and bpftrace, made from Go's tables" },
 };
 
