@@ -87,13 +87,6 @@ when=$(sed -n 's/^Time: \(.*\) UTC.*/\1/p' "$work/raw")
 tap_check 'time of day' sh -c "then=\$(date -u -d '${when% +*}' +%s) &&
 	[ \$then -ge $begin ] && [ \$then -le \$(date +%s) ]"
 
-# An installed command finds the plugin that was installed with it.
-make -s install O="$O" DESTDIR="$work/root" prefix=/usr perfexecdir= traceeventdir= >"$work/log" 2>&1
-tap_check 'installed command' sh -c "'$work/root/usr/bin/gojitter' pprof -i '$fp' -o - | cmp - '$work/fp.pb.gz'"
-mkdir "$work/alone" && cp "$gojitter" "$work/alone/"
-tap_check 'a command without its plugin says so' sh -c \
-	"! '$work/alone/gojitter' pprof -i '$fp' -o '$work/no.gz' 2>'$work/err' && grep -q 'make install' '$work/err' && [ ! -e '$work/no.gz' ]"
-
 # Labels and frames on request. The recording above has no goroutine ids but by snapshots.
 pprof=$(pprof_of "${tools%% *}")
 convert "$dwarf" "$work/labels.gz" --labels thread,cpu && "$pprof" -raw -output "$work/raw" "$work/labels.gz" 2>"$work/err"
