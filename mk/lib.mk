@@ -25,7 +25,7 @@ $(O)/obj/%.o: %.c
 $(O)/gen/pprof/profile.pb-c.c: src/pprof/profile.proto
 	$(call say,PROTO,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)protoc-c --proto_path=src --c_out=$(O)/gen $<
+	$(Q)$(PROTOC_C) --proto_path=src --c_out=$(O)/gen $<
 $(O)/gen/pprof/profile.pb-c.h: $(O)/gen/pprof/profile.pb-c.c ;
 $(PPROF_SRCS:%.c=$(O)/obj/%.o) $(PPROF_SRCS:%.c=$(O)/fuzz/obj/%.o): | $(O)/gen/pprof/profile.pb-c.h
 

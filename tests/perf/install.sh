@@ -37,6 +37,16 @@ links_are_sound() # DIR: relative, and to something in DIR
 
 mkdir "$work/plugins"
 
+one_line_for() # PACKAGE MAKE-ARG...
+{
+	package=$1
+	shift
+	! run_make all "$@" >"$work/text" && [ "$(wc -l <"$work/log")" -eq 1 ] &&
+		grep -q "missing: .*$package.*; run make demo, or scripts/deps.sh" "$work/log"
+}
+tap_check "what a build lacks is told in one line: protoc-c" one_line_for protobuf-c-compiler PROTOC_C=no-such
+tap_check "headers" one_line_for 'libelf-dev .*libprotobuf-c-dev' "CC=gcc -nostdinc"
+
 # What a packager does. The exec path is the machine's perf's.
 dest=$work/dest
 tap_check "make install DESTDIR=" run_make install DESTDIR="$dest" prefix=/usr
