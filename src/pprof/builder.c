@@ -13,7 +13,7 @@
 
 struct gj_profile_builder {
 	size_t type_cnt;
-	struct gj_parena arena;
+	struct gj_arena arena;
 	/* Texts are numbered so that keys hold numbers. */
 	struct gj_pnumbers texts, mapping_keys, function_keys, location_keys, sample_keys;
 	struct gj_profile_mapping *mappings;
@@ -52,7 +52,7 @@ void gj_profile_builder_free(struct gj_profile_builder *builder)
 	free(builder->locations);
 	free(builder->samples);
 	gj_buf_deinit(&builder->key);
-	gj_parena_deinit(&builder->arena);
+	gj_arena_deinit(&builder->arena);
 	free(builder);
 }
 
@@ -151,7 +151,7 @@ int gj_profile_add_location(struct gj_profile_builder *builder,
 	if (!locations)
 		return -ENOMEM;
 	builder->locations = locations;
-	own.lines = gj_parena_array(&builder->arena, own.line_cnt, sizeof(*own.lines));
+	own.lines = gj_arena_array(&builder->arena, own.line_cnt, sizeof(*own.lines));
 	if (!own.lines)
 		return -ENOMEM;
 	builder->key.size_bytes = 0;
@@ -194,10 +194,10 @@ static int new_sample(struct gj_profile_builder *builder, const struct gj_profil
 {
 	struct gj_profile_sample own = *sample;
 
-	own.locations = gj_parena_copy(&builder->arena, sample->locations,
+	own.locations = gj_arena_copy(&builder->arena, sample->locations,
 				       sample->location_cnt * sizeof(*own.locations));
-	own.values = gj_parena_array(&builder->arena, builder->type_cnt, sizeof(*own.values));
-	own.labels = gj_parena_copy(&builder->arena, labels, sample->label_cnt * sizeof(*labels));
+	own.values = gj_arena_array(&builder->arena, builder->type_cnt, sizeof(*own.values));
+	own.labels = gj_arena_copy(&builder->arena, labels, sample->label_cnt * sizeof(*labels));
 	if (!own.locations || !own.values || !own.labels)
 		return -ENOMEM;
 	builder->samples[index] = own;

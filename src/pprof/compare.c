@@ -26,7 +26,7 @@ struct step {
 };
 
 struct tree {
-	struct gj_parena arena;
+	struct gj_arena arena;
 	struct gj_pnumbers steps; /* struct step: its number + 1 is the node behind it */
 	struct node *nodes;       /* owned; 0 is the root */
 	size_t node_cap;
@@ -220,7 +220,7 @@ static int match_side(struct gj_comparison *comparison, enum gj_side which)
 	for (size_t i = 0; !err && i < side->stack_cnt; i++)
 		match(comparison, &tree, &side->stacks[i], other);
 	gj_pnumbers_deinit(&tree.steps);
-	gj_parena_deinit(&tree.arena);
+	gj_arena_deinit(&tree.arena);
 	free(tree.nodes);
 	return err;
 }
@@ -313,7 +313,7 @@ void gj_comparison_free(struct gj_comparison *comparison)
 	}
 	gj_pnumbers_deinit(&comparison->names);
 	gj_pnumbers_deinit(&comparison->frames);
-	gj_parena_deinit(&comparison->arena);
+	gj_arena_deinit(&comparison->arena);
 	free(comparison);
 }
 

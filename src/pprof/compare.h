@@ -24,7 +24,7 @@ struct gj_cside {
 };
 
 struct gj_comparison {
-	struct gj_parena arena;
+	struct gj_arena arena;
 	struct gj_pnumbers names;  /* functions, as people read them */
 	struct gj_pnumbers frames; /* struct gj_pframe */
 	struct gj_cside sides[2];  /* by enum gj_side */

@@ -19,7 +19,7 @@
 
 struct gj_profile_file {
 	struct gj_profile profile;
-	struct gj_parena arena; /* of all */
+	struct gj_arena arena; /* of all */
 };
 
 /* The id of an element and where it stands. */
@@ -42,7 +42,7 @@ struct reader {
 
 static void *take(void *data, size_t size_bytes)
 {
-	return gj_parena_take(data, size_bytes);
+	return gj_arena_take(data, size_bytes);
 }
 
 /* All is freed at once. */
@@ -69,7 +69,7 @@ static int text(struct reader *reader, int64_t index, const char **text_out)
 
 static void *array(struct reader *reader, size_t cnt, size_t each_bytes)
 {
-	return gj_parena_array(&reader->file->arena, cnt, each_bytes);
+	return gj_arena_array(&reader->file->arena, cnt, each_bytes);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -439,7 +439,7 @@ void gj_profile_close(struct gj_profile_file *file)
 {
 	if (!file)
 		return;
-	gj_parena_deinit(&file->arena);
+	gj_arena_deinit(&file->arena);
 	free(file);
 }
 

@@ -1,71 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory of src/pprof: pieces freed together, and byte strings numbered. */
+/* Byte strings numbered, and arrays that grow. */
 #include "pprof/store.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK_BYTES (1 << 18)
 #define MIN_SLOTS 1024 /* power of two */
-
-struct gj_pchunk {
-	struct gj_pchunk *next;
-	size_t used_bytes, cap_bytes;
-	_Alignas(16) uint8_t bytes[];
-};
-
-void *gj_parena_take(struct gj_parena *arena, size_t size_bytes)
-{
-	struct gj_pchunk *chunk = arena->chunks;
-	size_t need = (size_bytes + 15) & ~(size_t)15;
-
-	if (need < size_bytes ||
-	    (arena->max_bytes && need > arena->max_bytes - arena->used_bytes))
-		return NULL;
-	if (!chunk || need > chunk->cap_bytes - chunk->used_bytes) {
-		size_t cap = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-
-		chunk = malloc(sizeof(*chunk) + cap);
-		if (!chunk)
-			return NULL;
-		*chunk = (struct gj_pchunk){ .next = arena->chunks, .cap_bytes = cap };
-		arena->chunks = chunk;
-	}
-	chunk->used_bytes += need;
-	arena->used_bytes += need;
-	return chunk->bytes + chunk->used_bytes - need;
-}
-
-void *gj_parena_array(struct gj_parena *arena, size_t cnt, size_t each_bytes)
-{
-	void *array = cnt <= SIZE_MAX / 2 / each_bytes ?
-			      gj_parena_take(arena, cnt * each_bytes) : NULL;
-
-	if (array)
-		memset(array, 0, cnt * each_bytes);
-	return array;
-}
-
-void *gj_parena_copy(struct gj_parena *arena, const void *bytes, size_t size_bytes)
-{
-	void *copy = gj_parena_take(arena, size_bytes);
-
-	if (copy && size_bytes)
-		memcpy(copy, bytes, size_bytes);
-	return copy;
-}
-
-void gj_parena_deinit(struct gj_parena *arena)
-{
-	while (arena->chunks) {
-		struct gj_pchunk *next = arena->chunks->next;
-
-		free(arena->chunks);
-		arena->chunks = next;
-	}
-	arena->used_bytes = 0;
-}
 
 void *gj_parray_grow(void *array, size_t cnt, size_t *cap, size_t each_bytes)
 {
@@ -142,7 +83,7 @@ static int add_key(struct gj_pnumbers *numbers, uint64_t wanted, const void *byt
 	if (numbers->key_cnt >= UINT32_MAX - 1)
 		return -E2BIG;
 	keys = gj_parray_grow(numbers->keys, numbers->key_cnt, &numbers->key_cap, sizeof(*keys));
-	copy = keys ? gj_parena_take(numbers->arena, size_bytes + 1) : NULL;
+	copy = keys ? gj_arena_take(numbers->arena, size_bytes + 1) : NULL;
 	if (keys)
 		numbers->keys = keys;
 	if (!copy)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory of src/pprof: pieces freed together, and byte strings numbered. */
+/* Memory of src/pprof: byte strings numbered, and arrays that grow. */
 #ifndef GJ_PPROF_STORE_H
 #define GJ_PPROF_STORE_H
 
@@ -7,21 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct gj_pchunk;
-
-/* Pieces freed together; plain storage of the caller's, all zero at first. */
-struct gj_parena {
-	struct gj_pchunk *chunks;
-	size_t used_bytes;
-	size_t max_bytes; /* 0: no limit */
-};
-
-/* @size_bytes at a multiple of 16, or NULL: out of memory, or beyond the limit. */
-void *gj_parena_take(struct gj_parena *arena, size_t size_bytes);
-/* @cnt zeroed elements. */
-void *gj_parena_array(struct gj_parena *arena, size_t cnt, size_t each_bytes);
-void *gj_parena_copy(struct gj_parena *arena, const void *bytes, size_t size_bytes);
-void gj_parena_deinit(struct gj_parena *arena);
+#include "base/arena.h"
 
 /* One numbered byte string; a NUL byte stands behind it. */
 struct gj_pkey {
@@ -32,7 +18,7 @@ struct gj_pkey {
 
 /* Byte strings numbered in the order they came; all zero at first. */
 struct gj_pnumbers {
-	struct gj_parena *arena; /* where their bytes go */
+	struct gj_arena *arena; /* where their bytes go */
 	struct gj_pkey *keys;    /* owned */
 	uint32_t *slots;         /* owned: index + 1, open addressing, at most half full */
 	size_t key_cnt, key_cap, slot_cnt;

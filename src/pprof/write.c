@@ -15,9 +15,9 @@
 
 struct writer {
 	struct gj_gzip gzip;
-	struct gj_parena arena;      /* of texts */
+	struct gj_arena arena;      /* of texts */
 	struct gj_pnumbers texts;    /* the string table */
-	struct gj_parena scratch;    /* of the message at hand */
+	struct gj_arena scratch;    /* of the message at hand */
 	struct gj_buf bytes;         /* packed, reused */
 	bool failed;
 };
@@ -43,12 +43,12 @@ static void put(struct writer *writer, const Gj__Wire__Profile *part)
 		gj_gzip_add(&writer->gzip, room, size_bytes);
 	}
 	writer->failed |= writer->bytes.failed;
-	gj_parena_deinit(&writer->scratch);
+	gj_arena_deinit(&writer->scratch);
 }
 
 static void *scratch(struct writer *writer, size_t cnt, size_t each_bytes)
 {
-	void *array = gj_parena_array(&writer->scratch, cnt, each_bytes);
+	void *array = gj_arena_array(&writer->scratch, cnt, each_bytes);
 
 	writer->failed |= !array;
 	return array;
@@ -234,6 +234,6 @@ int gj_profile_write(const struct gj_profile *profile, struct gj_buf *out)
 		err = -ENOMEM;
 	gj_buf_deinit(&writer.bytes);
 	gj_pnumbers_deinit(&writer.texts);
-	gj_parena_deinit(&writer.arena);
+	gj_arena_deinit(&writer.arena);
 	return err;
 }

@@ -7,27 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/limits.h"
 #include "session/session.h"
 
-#define CHUNK_BYTES (1 << 20)
 #define MIN_SLOTS 4096
 /* Stands for the offset of what has no file of ours: the kernel, and unmapped user addresses. */
 #define KERNEL_OFF 0
 #define UNMAPPED_OFF 1
 
 #define MAX_LOCATIONS (1 << 19) /* about 150 MB of text at most; then start afresh */
-
-struct chunk {
-	struct chunk *next;
-	size_t used_bytes, cap_bytes;
-	_Alignas(16) uint8_t bytes[];
-};
-
-/* Pieces of memory freed together. */
-struct arena {
-	struct chunk *chunks;
-};
 
 /* What is meant by an address. */
 enum kind {
@@ -62,7 +51,7 @@ struct key {
 struct gj_locations {
 	const struct gj_options *options;
 	struct gj_repair *repair; /* NULL: nobody asks */
-	struct arena hot, cold; /* entries and texts; frames and names */
+	struct gj_arena hot, cold; /* entries and texts; frames and names */
 	struct slot *slots;
 	size_t slot_cnt, entry_cnt;
 	struct gj_buf text;
@@ -85,20 +74,10 @@ struct gj_locations *gj_locations_new(const struct gj_options *options)
 	return locations;
 }
 
-static void free_arena(struct arena *arena)
-{
-	while (arena->chunks) {
-		struct chunk *next = arena->chunks->next;
-
-		free(arena->chunks);
-		arena->chunks = next;
-	}
-}
-
 static void drop_all(struct gj_locations *locations)
 {
-	free_arena(&locations->hot);
-	free_arena(&locations->cold);
+	gj_arena_deinit(&locations->hot);
+	gj_arena_deinit(&locations->cold);
 	memset(locations->slots, 0, locations->slot_cnt * sizeof(*locations->slots));
 	locations->entry_cnt = 0;
 }
@@ -126,28 +105,9 @@ bool gj_locations_trim(struct gj_locations *locations)
 	return true;
 }
 
-/* @size_bytes at a multiple of 16. */
-static void *take(struct arena *arena, size_t size_bytes)
+static char *take_text(struct gj_arena *arena, const void *bytes, size_t size_bytes)
 {
-	struct chunk *chunk = arena->chunks;
-	size_t need = (size_bytes + 15) & ~(size_t)15;
-
-	if (!chunk || need > chunk->cap_bytes - chunk->used_bytes) {
-		size_t cap = need > CHUNK_BYTES ? need : CHUNK_BYTES;
-
-		chunk = malloc(sizeof(*chunk) + cap);
-		if (!chunk)
-			return NULL;
-		*chunk = (struct chunk){ .next = arena->chunks, .cap_bytes = cap };
-		arena->chunks = chunk;
-	}
-	chunk->used_bytes += need;
-	return chunk->bytes + chunk->used_bytes - need;
-}
-
-static char *take_text(struct arena *arena, const void *bytes, size_t size_bytes)
-{
-	char *text = take(arena, size_bytes + 1);
+	char *text = gj_arena_take(arena, size_bytes + 1);
 
 	if (text) {
 		memcpy(text, bytes, size_bytes);
@@ -304,7 +264,7 @@ static int32_t start_line_of(const struct gj_locations *locations, const struct 
 static bool fill_function(struct gj_locations *locations, const struct gj_gofunc *func, uint64_t va,
 			  struct gj_location *location)
 {
-	location->frames = take(&locations->cold, sizeof(*location->frames));
+	location->frames = gj_arena_take(&locations->cold, sizeof(*location->frames));
 	if (!location->frames)
 		return false;
 	location->frames[0] = (struct gj_frame){ .name = name_of(locations, func->name) };
@@ -333,7 +293,7 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 	cnt = gj_gotab_frames(dso->gotab, call_va, locations->frames, GJ_MAX_INLINE_DEPTH + 1);
 	if (cnt <= 0)
 		return false;
-	location->frames = take(&locations->cold, (size_t)cnt * sizeof(*location->frames));
+	location->frames = gj_arena_take(&locations->cold, (size_t)cnt * sizeof(*location->frames));
 	if (!location->frames)
 		return false;
 	for (int i = 0; i < cnt; i++) {
@@ -361,7 +321,7 @@ static bool fill_go(struct gj_locations *locations, const struct gj_dso *dso,
 static bool fill_host(struct gj_locations *locations, const struct gj_mapping *mapping,
 		      struct gj_location *location)
 {
-	location->frames = take(&locations->cold, sizeof(*location->frames));
+	location->frames = gj_arena_take(&locations->cold, sizeof(*location->frames));
 	if (!location->frames)
 		return false;
 	location->frames[0] = (struct gj_frame){ 0 };
@@ -401,7 +361,7 @@ static bool fill_text(struct gj_locations *locations, struct entry *entry)
 static struct entry *make(struct gj_locations *locations, const struct key *key,
 			  const struct gj_mapping *mapping, bool is_kernel)
 {
-	struct entry *entry = take(&locations->hot, sizeof(*entry));
+	struct entry *entry = gj_arena_take(&locations->hot, sizeof(*entry));
 	const struct gj_dso *dso = key->dso;
 
 	if (!entry)
