@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "cmd/cmd.h"
 #include "perf/perf.h"
 #include "pprof/pprof.h"
@@ -173,25 +174,11 @@ static int run_perf(struct arguments *args, struct gj_buf *out, struct gj_diag *
 	return err;
 }
 
-static int write_all(int fd, const struct gj_buf *bytes)
-{
-	size_t done_bytes = 0;
-
-	while (done_bytes < bytes->size_bytes) {
-		ssize_t cnt = write(fd, bytes->data + done_bytes, bytes->size_bytes - done_bytes);
-
-		if (cnt < 0 && errno != EINTR)
-			return -errno;
-		done_bytes += cnt > 0 ? (size_t)cnt : 0;
-	}
-	return 0;
-}
-
 static int put_out(const char *path, const struct gj_buf *bytes, struct gj_diag *diag)
 {
 	bool is_stdout = !strcmp(path, "-");
 	int fd = is_stdout ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	int err = fd < 0 ? -errno : write_all(fd, bytes);
+	int err = fd < 0 ? -errno : gj_write_all(fd, bytes->data, bytes->size_bytes);
 
 	if (fd >= 0 && !is_stdout && close(fd) && !err)
 		err = -errno;

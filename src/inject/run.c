@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/buf.h"
+#include "base/file.h"
 #include "inject/inject.h"
 #include "perf/perf.h"
 
@@ -194,13 +194,8 @@ static int put(void *data, uint64_t off, const void *bytes, size_t size_bytes)
 /* Whole pages of the input's mapping; reading them again would bring them back. */
 static void give_back(void *data, struct gj_window bytes)
 {
-	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = ((uintptr_t)bytes.base + page_bytes - 1) & ~(page_bytes - 1);
-	uintptr_t end = ((uintptr_t)bytes.base + bytes.size_bytes) & ~(page_bytes - 1);
-
 	(void)data;
-	if (end > begin)
-		madvise((void *)begin, end - begin, MADV_DONTNEED);
+	gj_window_give_back(bytes);
 }
 
 /* Gives the output its name, in place of what had it. */

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "record/record.h"
 
 #define MAX_KEPT_BYTES (64u << 20) /* of all snapshots together */
@@ -192,21 +193,6 @@ uint64_t gj_watch_cost_ns(const struct gj_watch *watch)
 	return watch->cost_ns;
 }
 
-static int write_all(int fd, const char *bytes, size_t size_bytes)
-{
-	while (size_bytes) {
-		ssize_t done = write(fd, bytes, size_bytes);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return -errno;
-		bytes += done;
-		size_bytes -= (size_t)done;
-	}
-	return 0;
-}
-
 int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *diag)
 {
 	struct gj_buf body = { 0 };
@@ -227,7 +213,7 @@ int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *dia
 	if (end < 0)
 		err = -errno;
 	else
-		err = write_all(fd, body.data, body.size_bytes);
+		err = gj_write_all(fd, body.data, body.size_bytes);
 	/* Half a trailer would be worse than none. */
 	if (err && end >= 0 && ftruncate(fd, end))
 		err = -errno;

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "sample/sample.h"
 
 #define OUT_BYTES (1 << 18)
@@ -202,13 +202,8 @@ static int note_gap(void *data, const struct gj_perf_gap *gap)
 /* Whole pages of the file that is mapped there; reading them again brings them back. */
 static void give_back(void *data, struct gj_window bytes)
 {
-	uintptr_t page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = ((uintptr_t)bytes.base + page_bytes - 1) & ~(page_bytes - 1);
-	uintptr_t end = ((uintptr_t)bytes.base + bytes.size_bytes) & ~(page_bytes - 1);
-
 	(void)data;
-	if (end > begin)
-		madvise((void *)begin, end - begin, MADV_DONTNEED);
+	gj_window_give_back(bytes);
 }
 
 /* Switches that were lost must not leave a thread with the goroutine before. */
