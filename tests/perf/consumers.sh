@@ -27,7 +27,8 @@ for version in $perfs; do
 	"$perf" script -i "$work/app.data" -c plugin-app --dlfilter "$plugin" >"$work/ours.txt"
 	"$perf" script -i "$work/app.data" --dlfilter "$plugin" --dlarg goid=off >"$work/all.txt"
 	"$perf" script --no-inline -i "$work/app.data" >"$work/stock-all.txt" 2>/dev/null
-	"$perf" script --no-inline -i "$work/app.data" -c plugin-app --dlfilter "$plugin" >"$work/flat.txt"
+	"$perf" script --no-inline -i "$work/app.data" -c plugin-app --dlfilter "$plugin" --dlarg repair=off \
+		--dlarg quality=off >"$work/flat.txt"
 
 	if fetch_speedscope; then
 		node tests/perf/consumers-speedscope.js "$cache/package/dist/release" "$work/stock.txt" \
