@@ -87,6 +87,11 @@ static void say(const char *line)
 	fprintf(stderr, "gojitter: %s\n", line);
 }
 
+static void repeat(const char *text, size_t size_bytes)
+{
+	fwrite(text, 1, size_bytes, stderr);
+}
+
 static void say_nothing(const char *line)
 {
 	(void)line;
@@ -149,12 +154,24 @@ static bool parse_call_graph(struct gj_record_options *record, const char *text)
 	return true;
 }
 
-static bool add_event(struct arguments *args, const char *event)
+/* EVENT[,EVENT...]; commas in an event's terms and in groups are its own. Cuts @text. */
+static bool add_events(struct arguments *args, char *text)
 {
-	if (args->record.event_cnt == MAX_EVENTS || !*event)
-		return false;
-	args->events[args->record.event_cnt++] = event;
-	return true;
+	while (*text) {
+		bool in_terms = false, in_group = false;
+		char *at = text;
+
+		for (; *at && (in_terms || in_group || *at != ','); at++) {
+			in_terms ^= *at == '/';
+			in_group = *at == '{' || (in_group && *at != '}');
+		}
+		if (args->record.event_cnt == MAX_EVENTS || at == text)
+			return false;
+		args->events[args->record.event_cnt++] = text;
+		text = at + (*at == ',');
+		*at = '\0';
+	}
+	return args->record.event_cnt;
 }
 
 /* False when the option's value is wrong. */
@@ -164,7 +181,7 @@ static bool take_option(struct arguments *args, int c, const char *value)
 
 	switch (c) {
 	case 'F': return parse_number(&value, 1000000, "", &record->hz);
-	case 'e': return add_event(args, value);
+	case 'e': return add_events(args, optarg);
 	case 'p': return parse_pids(args, value);
 	case 'a': record->system_wide = true; return true;
 	case 'C': record->cpus = value; return true;
@@ -249,6 +266,7 @@ int gj_cmd_record(int argc, char **argv)
 			.probe = GJ_PROBE_AUTO,
 			.max_cost_percent = 20,
 			.say = say,
+			.repeat = repeat,
 		},
 	};
 	char self[4096];
@@ -271,8 +289,5 @@ int gj_cmd_record(int argc, char **argv)
 	err = gj_record_run(&args.record, &status, &diag);
 	if (err)
 		return gj_cmd_fail_diag(err, &diag);
-	if (status == 127)
-		return gj_cmd_fail("%s: there is no such program; install linux-perf or name one with PERF=PATH",
-				   args.record.perf);
 	return status;
 }

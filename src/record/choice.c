@@ -36,6 +36,14 @@ int gj_sampler_allowed(struct gj_diag *diag)
 	return err;
 }
 
+static bool are_tracepoints(const struct gj_record_options *options)
+{
+	for (unsigned int i = 0; i < options->event_cnt; i++)
+		if (!gj_event_is_tracepoint(options->events[i]))
+			return false;
+	return options->event_cnt;
+}
+
 /* Opens one, ready to keep what it writes. */
 static int open_one(const struct gj_record_options *options, struct gj_stack_sampler **sampler_out,
 		    struct gj_diag *diag)
@@ -47,10 +55,16 @@ static int open_one(const struct gj_record_options *options, struct gj_stack_sam
 
 	if (!options->use_bpf)
 		return gj_diag_set(diag, -ECANCELED, "--no-bpf");
+	if (are_tracepoints(options))
+		return gj_diag_set(diag, -EOPNOTSUPP, "events of a tracepoint carry no such program");
 	if (!strcmp(options->output, "-"))
 		return gj_diag_set(diag, -ESPIPE, "a pipe cannot carry stack records");
 	err = gj_sampler_open(options->stack_bytes, slice_bytes, ring_bytes(options),
-			      options->say, &sampler, diag);
+			      options->say, &sampler, NULL);
+	/* Rather lose some than have none: with the smallest buffer. */
+	if (err)
+		err = gj_sampler_open(options->stack_bytes, slice_bytes, MIN_RING_BYTES,
+				      options->say, &sampler, diag);
 	if (err)
 		return err;
 	err = options->dry_run ? 0 : gj_sampler_keep(sampler, options->output, diag);
@@ -88,14 +102,22 @@ void gj_sampler_say(const struct gj_sampler_totals *totals, void (*say)(const ch
 {
 	const uint64_t *counts = totals->counts;
 	uint64_t go = counts[GJ_COUNT_RECORDS] + counts[GJ_COUNT_LOST];
+	const struct {
+		uint64_t cnt;
+		const char *what;
+	} flaws[] = {
+		{ go - totals->kept_cnt, "without a stack record" },
+		{ counts[GJ_COUNT_NO_G], "without g" },
+		{ counts[GJ_COUNT_SHORT], "with a stack that was not all in memory" },
+	};
 	char line[GJ_DIAG_BYTES];
+	int cnt = snprintf(line, sizeof(line), "%llu samples, %llu of Go programs; stack records: %.1f MB",
+			   (unsigned long long)(go + counts[GJ_COUNT_OTHER] + counts[GJ_COUNT_NO_USER]),
+			   (unsigned long long)go, (double)totals->file_bytes / 1e6);
 
-	snprintf(line, sizeof(line),
-		 "%llu samples, %llu of Go programs; %llu stack records, %llu lost, %.1f MB; %llu without g, %llu with unreadable stack",
-		 (unsigned long long)(go + counts[GJ_COUNT_OTHER] + counts[GJ_COUNT_NO_USER]),
-		 (unsigned long long)go, (unsigned long long)counts[GJ_COUNT_RECORDS],
-		 (unsigned long long)counts[GJ_COUNT_LOST], (double)totals->file_bytes / 1e6,
-		 (unsigned long long)counts[GJ_COUNT_NO_G],
-		 (unsigned long long)counts[GJ_COUNT_SHORT]);
+	for (size_t i = 0; i < sizeof(flaws) / sizeof(flaws[0]); i++)
+		if (flaws[i].cnt && cnt > 0 && (size_t)cnt < sizeof(line))
+			cnt += snprintf(line + cnt, sizeof(line) - (size_t)cnt, "; %llu %s",
+					(unsigned long long)flaws[i].cnt, flaws[i].what);
 	say(line);
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "record/record.h"
@@ -99,6 +100,20 @@ int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *dia
 	return try_event(0) == -EACCES ? refuse(diag, "a program of one's own") : 0;
 }
 
+/* What stands behind an event's name (perf-list(1), EVENT MODIFIERS). */
+static bool are_modifiers(const char *text)
+{
+	return strspn(text, "ukhIGHpPSDWeb") == strlen(text);
+}
+
+bool gj_event_is_tracepoint(const char *event)
+{
+	const char *colon = strchr(event, ':');
+
+	return colon && !are_modifiers(colon + 1) && !strpbrk(event, "/{") &&
+	       strncmp(event, "mem:", 4) != 0;
+}
+
 /* One event to sample: named tracepoints and events with terms of their own stay as they are. */
 static void add_event(struct arguments *args, const char *event, unsigned int hz)
 {
@@ -106,8 +121,7 @@ static void add_event(struct arguments *args, const char *event, unsigned int hz
 	size_t name_cnt = modifier ? (size_t)(modifier - event) : strlen(event);
 
 	add(args, "-e");
-	if (strchr(event, '/') || (modifier && strspn(modifier + 1, "ukhIGHpPSDWeb") !=
-						       strlen(modifier + 1)))
+	if (strpbrk(event, "/{") || (modifier && !are_modifiers(modifier + 1)))
 		add(args, "%s", event);
 	else
 		add(args, "%.*s/freq=%u,name=%s/%s", (int)name_cnt, event, hz, event,
@@ -132,7 +146,11 @@ static void add_events(struct arguments *args, const struct gj_record_options *o
 /* What perf inherits; -1: not there. */
 struct pipes {
 	int control[2], ack[2], release[2];
+	int says[2];  /* its standard error */
+	int error_fd; /* and ours, for the command */
+	int failed[2]; /* why perf could not be run */
 };
+#define NO_PIPES { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 }, -1, { -1, -1 } }
 
 static void add_command(struct arguments *args, const struct gj_record_options *options,
 			const struct pipes *pipes)
@@ -141,8 +159,8 @@ static void add_command(struct arguments *args, const struct gj_record_options *
 	if (pipes->release[0] >= 0) {
 		add(args, "%s", options->held);
 		add(args, "record");
-		add(args, "--held=%d,%d,%d,%d", pipes->release[0], pipes->control[0],
-		    pipes->control[1], pipes->ack[1]);
+		add(args, "--held=%d,%d,%d,%d,%d", pipes->release[0], pipes->error_fd,
+		    pipes->control[0], pipes->control[1], pipes->ack[1]);
 		add(args, "--");
 	}
 	for (char *const *word = options->command; *word; word++)
@@ -173,7 +191,8 @@ static void add_all(struct arguments *args, const struct gj_record_options *opti
 {
 	add(args, "%s", options->perf);
 	add(args, "record");
-	if (options->quiet)
+	/* It would keep its errors to itself as well. */
+	if (options->quiet && pipes->says[0] < 0)
 		add(args, "-q");
 	add(args, "-k");
 	add(args, "CLOCK_MONOTONIC");
@@ -228,7 +247,7 @@ static void add_quoted(const char *word, struct gj_buf *out)
 void gj_perf_show(const struct gj_record_options *options, const struct gj_programs *programs,
 		  struct gj_buf *out)
 {
-	static const struct pipes none = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	static const struct pipes none = NO_PIPES;
 	struct arguments args = { 0 };
 	const char *at;
 
@@ -247,8 +266,10 @@ void gj_perf_show(const struct gj_record_options *options, const struct gj_progr
  * With a group of its own perf does not see what the terminal sends to ours, so
  * that we can end it in our time; the command that is recorded stays in ours.
  */
-static _Noreturn void become_perf(struct arguments *args, bool own_group)
+static _Noreturn void become_perf(struct arguments *args, const struct pipes *pipes, bool own_group)
 {
+	ssize_t written;
+	int err;
 	char **argv = calloc(args->cnt + 1, sizeof(*argv));
 	char *at = args->text.data;
 
@@ -262,10 +283,18 @@ static _Noreturn void become_perf(struct arguments *args, bool own_group)
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	/* Without us it writes its file to the end, whoever hears what it says. */
+	if (pipes->says[0] < 0)
+		signal(SIGPIPE, SIG_DFL);
 	if (own_group)
 		setpgid(0, 0);
+	if (pipes->says[1] >= 0)
+		dup2(pipes->says[1], STDERR_FILENO);
 	execvp(argv[0], argv);
-	_exit(errno == ENOENT ? 127 : 126);
+	err = errno;
+	written = write(pipes->failed[1], &err, sizeof(err));
+	(void)written; /* who would read it is gone */
+	_exit(127);
 }
 
 static void close_pair(const int fds[2])
@@ -283,6 +312,8 @@ static void close_pair(const int fds[2])
  */
 static int open_pipes(enum gj_perf_begin begin, struct pipes *pipes)
 {
+	if (pipe2(pipes->failed, O_CLOEXEC))
+		return -errno;
 	if (begin == GJ_BEGIN_AT_ONCE)
 		return 0;
 	if (pipe(pipes->control) || pipe(pipes->ack) || fcntl(pipes->ack[0], F_SETFD, FD_CLOEXEC))
@@ -293,33 +324,89 @@ static int open_pipes(enum gj_perf_begin begin, struct pipes *pipes)
 	return 0;
 }
 
+/*
+ * perf's standard error comes to us where that does not take the command's, too;
+ * a command that only says how long prints so little that it may, unless all
+ * that comes is kept back.
+ */
+static int open_says(const struct gj_record_options *options, enum gj_perf_begin begin,
+		     struct pipes *pipes)
+{
+	if (begin == GJ_BEGIN_AT_ONCE ||
+	    (begin == GJ_BEGIN_ENABLED && options->command && options->quiet))
+		return 0;
+	pipes->error_fd = begin == GJ_BEGIN_HELD ? dup(STDERR_FILENO) : -1;
+	if (begin == GJ_BEGIN_HELD && pipes->error_fd < 0)
+		return -errno;
+	if (pipe2(pipes->says, O_CLOEXEC) || fcntl(pipes->says[0], F_SETFL, O_NONBLOCK))
+		return -errno;
+	return 0;
+}
+
+static void close_pipes(const struct pipes *pipes)
+{
+	close_pair(pipes->control);
+	close_pair(pipes->ack);
+	close_pair(pipes->release);
+	close_pair(pipes->says);
+	close_pair((int[]){ pipes->error_fd, -1 });
+	close_pair(pipes->failed);
+}
+
+/* 0 once perf runs, or why it does not. */
+static int read_failure(const struct gj_record_options *options, struct pipes *pipes,
+			struct gj_diag *diag)
+{
+	int err = 0;
+	ssize_t got;
+
+	close(pipes->failed[1]);
+	pipes->failed[1] = -1;
+	do
+		got = read(pipes->failed[0], &err, sizeof(err));
+	while (got < 0 && errno == EINTR);
+	if (got != sizeof(err))
+		return 0;
+	if (err == ENOENT)
+		return gj_diag_set(diag, -err,
+				   "%s: there is no such program; install linux-perf or name one with PERF=PATH",
+				   options->perf);
+	return gj_diag_set(diag, -err, "%s cannot be run: %s", options->perf, strerror(err));
+}
+
 int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  enum gj_perf_begin begin, struct gj_perf_run *run_out, struct gj_diag *diag)
 {
-	struct pipes pipes = { { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	struct pipes pipes = NO_PIPES;
 	struct arguments args = { 0 };
 	pid_t pid = -1;
 	int err = open_pipes(begin, &pipes);
 
+	if (!err)
+		err = open_says(options, begin, &pipes);
 	add_all(&args, options, programs, &pipes);
 	if (!err && args.text.failed)
 		err = -ENOMEM;
 	if (!err) {
 		pid = fork();
 		if (!pid)
-			become_perf(&args, begin == GJ_BEGIN_ENABLED);
-		err = pid < 0 ? -errno : 0;
+			become_perf(&args, &pipes, begin == GJ_BEGIN_ENABLED);
+		err = pid < 0 ? -errno : read_failure(options, &pipes, diag);
+		if (err && pid > 0)
+			waitpid(pid, NULL, 0);
 	}
 	gj_buf_deinit(&args.text);
 	if (err) {
-		close_pair(pipes.control);
-		close_pair(pipes.ack);
-		close_pair(pipes.release);
+		close_pipes(&pipes);
 		return gj_diag_set(diag, err, "perf cannot be started: %s", strerror(-err));
 	}
 	close_pair((int[]){ pipes.control[0], pipes.ack[1] });
-	close_pair((int[]){ pipes.release[0], -1 });
-	*run_out = (struct gj_perf_run){ pid, pipes.control[1], pipes.ack[0], pipes.release[1] };
+	close_pair((int[]){ pipes.release[0], pipes.says[1] });
+	close_pair((int[]){ pipes.error_fd, pipes.failed[0] });
+	*run_out = (struct gj_perf_run){
+		pid, pipes.control[1], pipes.ack[0], pipes.release[1],
+		{ .fd = pipes.says[0], .repeat = options->repeat, .quiet = options->quiet },
+	};
 	return 0;
 }
 

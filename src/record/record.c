@@ -194,10 +194,11 @@ static uint64_t now_ns(void)
 
 #define STEP_MS 20 /* the sampler's buffer holds more than that many times over */
 
-static void take_step(const struct recording *recording)
+static void take_step(struct recording *recording)
 {
 	static const struct timespec step = { 0, STEP_MS * 1000000 };
 
+	gj_perf_says_take(&recording->run.says);
 	if (!recording->sampler) {
 		nanosleep(&step, NULL);
 		return;
@@ -312,22 +313,32 @@ static int run_perf(struct recording *recording, int *exit_status_out, struct gj
 	/* perf ends itself by the signal that ended it when all went well. */
 	if (*exit_status_out == 128 + SIGINT || *exit_status_out == 128 + SIGTERM)
 		*exit_status_out = 0;
-	else if (deferred && *exit_status_out >= 128)
+	gj_perf_says_end(&recording->run.says, *exit_status_out);
+	if (deferred && *exit_status_out >= 128)
 		gj_recording_say(recording, "perf ended with status %d; what it says of that stands above",
 		    *exit_status_out);
 	gj_watch_snapshot(recording->watch, 0);
 	return 0;
 }
 
+/* perf may have given up before it began a file of its own: another recording's stays as it is. */
+static bool is_ours(const struct recording *recording)
+{
+	const struct stat *before = &recording->before;
+	struct stat st;
+
+	return !stat(recording->options->output, &st) && S_ISREG(st.st_mode) && st.st_size &&
+	       (!before->st_size || before->st_dev != st.st_dev || before->st_ino != st.st_ino ||
+		before->st_mtim.tv_sec != st.st_mtim.tv_sec ||
+		before->st_mtim.tv_nsec != st.st_mtim.tv_nsec);
+}
+
 static int write_trailers(struct recording *recording, struct gj_diag *diag)
 {
 	struct gj_sampler_totals totals;
-	struct stat st;
 	int err = 0, watch_err;
 
-	if (!strcmp(recording->options->output, "-"))
-		return 0;
-	if (stat(recording->options->output, &st) || !S_ISREG(st.st_mode) || !st.st_size)
+	if (!strcmp(recording->options->output, "-") || !is_ours(recording))
 		return 0;
 	if (recording->sampler) {
 		err = gj_sampler_finish(recording->sampler, recording->options->output, &totals,
@@ -355,10 +366,37 @@ static int show(const struct recording *recording)
 	return 0;
 }
 
+/* Told before anything is set up, rather than by perf in the end. */
+static int check_output(const char *path, struct gj_diag *diag)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory;
+	struct stat st;
+	int err = 0;
+
+	if (!strcmp(path, "-"))
+		return 0;
+	if (!stat(path, &st) && S_ISDIR(st.st_mode))
+		return gj_diag_set(diag, -EISDIR, "%s: cannot be written: it is a directory", path);
+	if (!access(path, W_OK))
+		return 0;
+	if (errno != ENOENT)
+		return gj_diag_set(diag, -errno, "%s: cannot be written: %s", path, strerror(errno));
+	directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	if (!directory)
+		return gj_diag_set(diag, -ENOMEM, "out of memory");
+	if (access(directory, W_OK | X_OK))
+		err = gj_diag_set(diag, -errno, "%s: cannot be written: %s", path, strerror(errno));
+	free(directory);
+	return err;
+}
+
 static int record(struct recording *recording, int *exit_status_out, struct gj_diag *diag)
 {
-	int err;
+	int err = recording->options->dry_run ? 0 : check_output(recording->options->output, diag);
 
+	if (err)
+		return err;
 	recording->sampler = gj_sampler_choose(&recording->own);
 	err = gj_recording_find_targets(recording, diag);
 	if (!err && !recording->options->dry_run)
@@ -368,6 +406,9 @@ static int record(struct recording *recording, int *exit_status_out, struct gj_d
 	if (recording->options->dry_run)
 		return show(recording);
 	set_probes(recording);
+	/* perf moves it away before it writes one of its own. */
+	if (stat(recording->options->output, &recording->before))
+		recording->before = (struct stat){ 0 };
 	err = run_perf(recording, exit_status_out, diag);
 	return err ? err : write_trailers(recording, diag);
 }

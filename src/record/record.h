@@ -56,6 +56,8 @@ struct gj_record_options {
 	char *const *command;     /* NULL-terminated; NULL: none */
 	/* One line without newline; what is done, what it costs, what cannot be known. */
 	void (*say)(const char *line);
+	/* What perf has printed, as it is. */
+	void (*repeat)(const char *text, size_t size_bytes);
 };
 
 /*
@@ -71,7 +73,8 @@ int gj_record_run(const struct gj_record_options *options, int *exit_status_out,
 
 /*
  * gj_held_command - become @command when told to
- * @fds: numbers of descriptors: the one a byte comes through, then those to be closed
+ * @fds: numbers of descriptors: the one a byte comes through, what is to be its
+ *       standard error, then those to be closed
  *
  * Returns only with the reason why not.
  */
@@ -126,15 +129,32 @@ void gj_watch_each(const struct gj_watch *watch,
 /* Appends the snapshots and their footer behind the file; nothing when there are none. */
 int gj_watch_write(struct gj_watch *watch, const char *path, struct gj_diag *diag);
 
+/* What perf prints on its standard error. */
+struct gj_perf_says {
+	int fd; /* reading end, does not block; -1: perf prints by itself */
+	struct gj_buf text; /* not repeated yet */
+	void (*repeat)(const char *text, size_t size_bytes);
+	bool quiet;
+};
+
+/* Takes what has come, and repeats it; not in a quiet recording. */
+void gj_perf_says_take(struct gj_perf_says *says);
+/* perf has ended; @failed: also a quiet recording tells what it said. */
+void gj_perf_says_end(struct gj_perf_says *says, bool failed);
+
 /* A perf record under way. */
 struct gj_perf_run {
 	pid_t pid;
 	int control_fd, ack_fd; /* -1: not asked for */
 	int release_fd;         /* the command waits at its other end; -1: it does not */
+	struct gj_perf_says says;
 };
 
 /* 0, or -EACCES with what to do when the kernel lets this user record none of it. */
 int gj_perf_allowed(const struct gj_record_options *options, struct gj_diag *diag);
+/* Whether @event, in perf's notation, is SYSTEM:NAME. */
+bool gj_event_is_tracepoint(const char *event);
+
 /* Whether the help of @perf's record names @option; false also where it cannot be run. */
 bool gj_perf_knows(const char *perf, const char *option);
 
@@ -145,6 +165,7 @@ enum gj_perf_begin {
 	GJ_BEGIN_HELD,    /* and the command has not begun until gj_perf_release */
 };
 
+/* 0, or why perf cannot be run. The caller waits for it, and ends @run_out->says. */
 int gj_perf_start(const struct gj_record_options *options, const struct gj_programs *programs,
 		  enum gj_perf_begin begin, struct gj_perf_run *run_out, struct gj_diag *diag);
 /*

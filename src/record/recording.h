@@ -3,6 +3,8 @@
 #ifndef GJ_RECORD_RECORDING_H
 #define GJ_RECORD_RECORDING_H
 
+#include <sys/stat.h>
+
 #include "record/sampler.h"
 
 struct recording {
@@ -12,6 +14,7 @@ struct recording {
 	struct gj_watch *watch;
 	struct gj_perf_run run;
 	struct gj_stack_sampler *sampler; /* NULL: it is not used */
+	struct stat before; /* of the output, when that was there */
 	bool probed;  /* events are defined and will be recorded */
 	bool command_only; /* the command is what is recorded, not just the timer */
 };

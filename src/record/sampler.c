@@ -41,6 +41,8 @@ static int explain(int err, struct gj_diag *diag)
 	if (err == -EPERM || err == -EACCES)
 		return gj_diag_set(diag, err,
 				   "this user may not load BPF programs (CAP_BPF and CAP_PERFMON are needed; become root)");
+	if (err == -ENOMEM)
+		return gj_diag_set(diag, err, "the kernel has no memory for its buffers");
 	if (libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 0)
 		return gj_diag_set(diag, err, "this kernel is too old (Linux 5.17 is needed)");
 	return gj_diag_set(diag, err, "the kernel refuses the BPF program: %s", strerror(-err));
@@ -209,7 +211,10 @@ int gj_sampler_finish(struct gj_stack_sampler *sampler, const char *output,
 
 	gj_sampler_drain(sampler);
 	err = gj_stack_file_append(&sampler->file, output, diag);
-	*totals_out = (struct gj_sampler_totals){ .file_bytes = sampler->file.size_bytes };
+	*totals_out = (struct gj_sampler_totals){
+		.kept_cnt = sampler->file.cnt,
+		.file_bytes = sampler->file.size_bytes,
+	};
 	add_counts(sampler, totals_out);
 	return err;
 }

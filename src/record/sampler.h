@@ -28,6 +28,7 @@ struct gj_stack_file {
 	int fd; /* -1: none */
 	struct gj_buf pending;
 	uint64_t size_bytes; /* written */
+	uint64_t pending_cnt, cnt; /* records: in pending, written */
 	int err; /* first failure; nothing is taken from then on */
 };
 
@@ -64,6 +65,7 @@ void gj_perf_events_deinit(struct gj_perf_events *events);
 /* Events taken and what became of them. */
 struct gj_sampler_totals {
 	uint64_t counts[GJ_COUNT_CNT];
+	uint64_t kept_cnt; /* records in the file */
 	uint64_t file_bytes;
 };
 

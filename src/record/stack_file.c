@@ -81,9 +81,12 @@ static void flush(struct gj_stack_file *file)
 	if (!file->err)
 		file->err = write_all(file->fd, file->pending.data, file->pending.size_bytes);
 	/* Otherwise what was written of them is left out. */
-	if (!file->err)
+	if (!file->err) {
 		file->size_bytes += file->pending.size_bytes;
+		file->cnt += file->pending_cnt;
+	}
 	file->pending.size_bytes = 0;
+	file->pending_cnt = 0;
 }
 
 /* perf cannot finish its file on a full disk: it is left some room. */
@@ -100,6 +103,7 @@ void gj_stack_file_add(struct gj_stack_file *file, const void *bytes, size_t siz
 	if (file->err)
 		return;
 	gj_buf_add(&file->pending, bytes, size_bytes);
+	file->pending_cnt++;
 	if (!file->pending.failed && file->pending.size_bytes < PENDING_BYTES)
 		return;
 	flush(file);

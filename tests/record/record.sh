@@ -258,6 +258,56 @@ no_tracefs()
 	[ $status -eq 0 ] && grep -q '^gojitter: tracefs cannot be seen; become root, or mount it' "$work/err"
 }
 
+# Nothing at all, with a command, beside a process, and with a timer.
+quiet()
+{
+	start_target
+	"$gojitter" record -q -o "$data" -- "$binary" 0.3 >"$work/out" 2>"$work/err" &&
+		"$gojitter" record -q -o "$data" -p $target -- sleep 0.3 2>>"$work/err" &&
+		timeout --foreground -s INT 1 "$gojitter" record -q -o "$data" -p $target 2>>"$work/err"
+	kill $target
+	cat "$work/err"
+	[ ! -s "$work/err" ] && readable || return 1
+	# But for why it failed.
+	! "$gojitter" record -q -e no-such-event -o "$data" -- true 2>"$work/err" && grep -q 'no-such-event' "$work/err"
+}
+
+# Its totals, and no more; all of it when something is wrong.
+perf_says()
+{
+	start_target
+	"$gojitter" record -o "$data" -p $target -- sleep 0.3 2>"$work/err" || { cat "$work/err"; return 1; }
+	cat "$work/err"
+	[ "$(grep -vc '^gojitter: ' "$work/err")" -eq 1 ] && grep -q '^\[ perf record: Captured' "$work/err" || return 1
+	! "$gojitter" record -e no-such-event -o "$data" -p $target 2>"$work/err" && kill $target &&
+		grep -q "no-such-event" "$work/err" && grep -q '^gojitter: perf ended with status 129' "$work/err"
+}
+
+left_alone()
+{
+	start_target
+	"$gojitter" record -q -o "$data" -p $target -- sleep 0.3 && cp "$data" "$work/copy"
+	"$gojitter" record -q -e no-such-event -o "$data" -p $target 2>/dev/null
+	kill $target
+	cmp "$data" "$work/copy"
+}
+
+two_events()
+{
+	"$gojitter" record -q -e cpu-clock,task-clock/freq=99,name=slow/ -o "$data" -- "$binary" 0.2 >/dev/null &&
+		perf evlist -i "$data" >"$work/evlist" && cat "$work/evlist" &&
+		grep -qx cpu-clock "$work/evlist" && grep -qx slow "$work/evlist"
+}
+
+own_command()
+{
+	for how in --call-graph=fp --no-bpf; do
+		"$gojitter" record -q $how -o "$data" -- sh -c 'echo mine >&2; yes | head -n 1' >"$work/out" 2>"$work/err"
+		cat "$work/err"
+		[ "$(cat "$work/err")" = mine ] && [ "$(cat "$work/out")" = y ] || return 1
+	done
+}
+
 if [ -w $events ]; then
 	for signal in INT TERM HUP; do
 		tap_check "SIG$signal ends it: file written, probe removed" ends_by $signal
@@ -288,6 +338,16 @@ tap_check "nothing to record" says 2 'nothing to record' "$gojitter" record
 tap_check "-p and -a" says 2 'exclude each other' "$gojitter" record -a -p 1
 tap_check "a frequency that is none" says 2 '-F 0: not understood' "$gojitter" record -F 0 -- true
 tap_check "no perf" says 1 'install linux-perf' env PERF=/no/perf "$gojitter" record -o "$data" -- true
+tap_check "a perf that cannot be run" says 1 'passwd cannot be run: Permission denied' \
+	env PERF=/etc/passwd "$gojitter" record -o "$data" -- true
+tap_check "no such directory" says 1 'no/such/data: cannot be written: No such file' \
+	"$gojitter" record -o "$work/no/such/data" -- true
+tap_check "a directory is no file" says 1 ': cannot be written: ' "$gojitter" record -o "$work/" -- true
+tap_check "what stays quiet" quiet
+tap_check "what perf says" perf_says
+tap_check "a recording that fails leaves the last one alone" left_alone
+tap_check "two events" two_events
+tap_check "the command has signals and standard error of its own" own_command
 tap_check "doctor on a binary" sh -c "'$gojitter' doctor -e '$binary' | grep -q 'runtime.execute is probed'"
 tap_check "doctor on what is no Go program" sh -c "! '$gojitter' doctor -e /bin/true"
 tap_done
