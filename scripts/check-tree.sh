@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks the rules of the tree: each directory under src/ includes only what
 # stands before it in the flow and only that directory's public header, every
-# header compiles alone, libelf stays in src/elf, every file names its licence.
+# header compiles alone, libelf stays in src/elf, skeletons of BPF programs where these
+# are loaded, every file names its licence.
 #
 #   scripts/check-tree.sh [TEST...]
 #
@@ -40,6 +41,18 @@ for dir in $order; do
 		if [ "$dir" != elf ] && grep -qE '^#include <(libelf|gelf)\.h>' "$file"; then
 			complain "$file includes libelf; only src/elf may"
 		fi
+	done
+done
+
+# A BPF program is loaded by one file, which alone knows its skeleton.
+for file in $(echo "$files" | grep -E '^(src|include|plugins)/.*\.[ch]$'); do
+	case $file in
+	src/record/sampler.c) own=sampler.skel.h ;;
+	src/profile/profiler.c) own=profile.skel.h ;;
+	*) own= ;;
+	esac
+	for skeleton in $(sed -n 's/^#include [<"]\(.*\.skel\.h\)[>"]/\1/p' "$file"); do
+		[ "$skeleton" = "$own" ] || complain "$file includes $skeleton; who loads it may alone"
 	done
 done
 
