@@ -14,7 +14,7 @@ struct reason {
 
 struct gj_quality {
 	uint64_t sample_cnt;
-	uint64_t go_cnt;     /* of them, with Go code in the user part */
+	uint64_t go_cnt;     /* of them, with Go code in the user part, or of a program known to be Go's */
 	/* Of those with Go code: */
 	uint64_t stack_cnt;  /* recorded with a call chain or a dump of the stack */
 	uint64_t complete_cnt, repaired_cnt, gap_cnt; /* of stack_cnt */
@@ -74,7 +74,8 @@ void gj_quality_count(struct gj_quality *quality, const struct gj_chain *chain,
 		      const struct gj_record *record, bool with_goid)
 {
 	quality->sample_cnt++;
-	if (!chain->has_go)
+	/* The sampler leaves records of Go programs only. */
+	if (!chain->has_go && !chain->has_record)
 		return;
 	quality->go_cnt++;
 	if (record->sample->chain)

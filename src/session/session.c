@@ -506,6 +506,12 @@ static enum gj_printer put_other(struct gj_session *session, const struct gj_rec
 	return end_record(session, GJ_PRINTED, before);
 }
 
+/* Go's, or C code's of a Go program, walked out of the sampler's record: the host knows less of it. */
+static bool is_ours(const struct gj_chain *chain)
+{
+	return chain->has_go || chain->has_record;
+}
+
 enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sample *sample)
 {
 	struct gj_chain *chain = &session->chain;
@@ -529,14 +535,14 @@ enum gj_printer gj_session_sample(struct gj_session *session, const struct gj_sa
 		record.goid = (struct gj_goid){ .state = GJ_GOID_KNOWN, .goid = sample->goid,
 						.source = "host" };
 	} else if (session->options.goid &&
-		   (chain->has_go || session->options.format != GJ_FORMAT_PERF)) {
+		   (is_ours(chain) || session->options.format != GJ_FORMAT_PERF)) {
 		gather(chain, sample, &evidence);
 		gj_goid_find(session->history, &evidence, &record.goid);
 		find_labels(session, &record);
 	}
 	if (session->quality)
 		gj_quality_count(session->quality, chain, &record, session->options.goid);
-	if (!chain->has_go && session->options.format == GJ_FORMAT_PERF)
+	if (!is_ours(chain) && session->options.format == GJ_FORMAT_PERF)
 		return put_other(session, &record);
 	return put(session, &record);
 }
