@@ -27,6 +27,7 @@ static void add(struct gj_chain *chain, const struct gj_location *location, enum
 	chain->gaps[chain->cnt] = may_miss;
 	chain->gap_cnt += may_miss;
 	chain->found[chain->cnt++] = location;
+	chain->classes |= location->classes;
 	chain->unnamed_cnt += (location->classes & GJ_CLASS_UNNAMED) != 0;
 	chain->has_go |= location->is_go;
 	chain->is_all_core &= location->is_core;
@@ -223,14 +224,54 @@ static void add_walked(struct gj_chain *chain, size_t index)
  * Nobody called the last location, although its chain may go on: a new thread
  * begins with RBP of the one that made it, and up to Go 1.24 mcall leaves RBP
  * as it was, so that whoever was parked last, and runs elsewhere by now, seems
- * to have called the scheduler. mcall that was hit itself has a caller.
+ * to have called the scheduler. So does whoever wanted more stack and was made
+ * to wait. mcall and morestack that were hit themselves have a caller.
  */
 static bool is_top(const struct gj_chain *chain)
 {
-	const struct gj_location *last = chain->found[chain->cnt - 1];
+	uint32_t last = chain->found[chain->cnt - 1]->classes;
 
-	return last->classes & GJ_CLASS_TOP &&
-	       (chain->cnt > chain->first_user + 1 || !(last->classes & GJ_CLASS_SCHED));
+	if (last & GJ_CLASS_MORESTACK)
+		return chain->classes & GJ_CLASS_SCHED;
+	return last & GJ_CLASS_TOP &&
+	       (chain->cnt > chain->first_user + 1 || !(last & GJ_CLASS_SCHED));
+}
+
+/*
+ * Up to Go 1.23 RBP names a record below SP around calls of duffzero and
+ * duffcopy: {its own RBP, the call's return address}. At the call that address
+ * is not there yet, behind it not any more; the record it leads to is right.
+ *
+ *   lea rbp, [rsp-16]; call duffzero; mov rbp, [rbp]
+ */
+static bool is_second_dead(const struct gj_chain *chain)
+{
+	static const uint8_t before[] = { 0x48, 0x8d, 0x6c, 0x24, 0xf0, 0xe8 };
+	static const uint8_t behind[] = { 0x48, 0x8b, 0x6d, 0x00 };
+	struct gj_window code;
+	uint64_t va;
+
+	if (!find_va(chain, chain->user[0], &va))
+		return false;
+	code = gj_image_at(chain->text->image, va - 5);
+	return gj_window_holds(code, 0, 5 + sizeof(behind)) &&
+	       (!memcmp(code.base, before, sizeof(before)) ||
+		(code.base[0] == 0xe8 && chain->user[1] == chain->user[0] &&
+		 !memcmp(code.base + 5, behind, sizeof(behind))));
+}
+
+/* What the kernel recorded of the user's part, as far as it is this stack's. */
+static void add_recorded(struct gj_chain *chain)
+{
+	for (size_t i = 0; i < chain->user_cnt && chain->cnt < chain->max; i++) {
+		if (i == 1 && chain->repair && chain->regs.arch == GJ_ARCH_AMD64 &&
+		    is_second_dead(chain))
+			continue;
+		add_user(chain, chain->user[i]);
+		chain->is_topped = is_top(chain);
+		if (chain->is_topped && chain->repair)
+			break;
+	}
 }
 
 /* The walked frames, or, where there was nothing to walk, the chain by frame pointers. */
@@ -250,12 +291,8 @@ static void add_user_part(struct gj_chain *chain, const struct gj_sample *sample
 	/* Without SP there is no stack to walk; where the program was is known all the same. */
 	if (chain->is_walked && !stack->cnt && gj_sample_reg(sample, chain->regs.ip, &ip))
 		add(chain, find_user(chain, ip, false), GJ_HOW_IP, false);
-	for (size_t i = 0; !chain->is_walked && i < chain->user_cnt && chain->cnt < chain->max; i++) {
-		add_user(chain, chain->user[i]);
-		chain->is_topped = is_top(chain);
-		if (chain->is_topped && chain->repair)
-			break;
-	}
+	if (!chain->is_walked)
+		add_recorded(chain);
 }
 
 /* The kernel's part to locations, the user's to chain->user: a walk may know it better. */
@@ -289,6 +326,7 @@ int gj_chain_find(struct gj_chain *chain, const struct gj_sample *sample)
 	chain->is_all_core = true;
 	chain->is_cut = false;
 	chain->gap_cnt = chain->repaired_cnt = chain->unnamed_cnt = 0;
+	chain->classes = 0;
 	chain->cut = GJ_CUT_CHAIN;
 	chain->text = NULL;
 	chain->user_cnt = 0;

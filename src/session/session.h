@@ -25,6 +25,7 @@ enum gj_class {
 	GJ_CLASS_LACKS = 1 << 7,       /* in a chain by frame pointers its caller is left out */
 	GJ_CLASS_UNNAMED = 1 << 8,     /* user code of which nobody knows the function */
 	GJ_CLASS_TOP = 1 << 9,         /* what a chain by frame pointers has behind it is another stack's */
+	GJ_CLASS_MORESTACK = 1 << 10,  /* runtime.morestack */
 };
 
 enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };
@@ -227,6 +228,7 @@ struct gj_chain {
 	bool gaps[GJ_MAX_CHAIN]; /* callers before this one may be missing */
 	size_t gap_cnt, repaired_cnt;
 	size_t unnamed_cnt; /* user locations without a name */
+	uint32_t classes;   /* of all locations together */
 	enum gj_cut cut; /* of a walk over a dump */
 	size_t cnt;
 	size_t first_user; /* index of the innermost user location */
