@@ -19,7 +19,8 @@ program. Of these:
 
 What calls what is taken from objdump, the same for all readers; a call through
 a register or into another file is believed. --goals: exit status 1 where
-gojitter misses its goal, does worse than stock perf, or shows a wrong frame.
+gojitter misses its goal, does worse than stock perf, or shows a wrong frame
+(with --call-graph both: in more than one stack of a hundred).
 A mode that this gojitter does not know is left out with a word.
 """
 import bisect
@@ -58,6 +59,8 @@ MODES = {  # name: (who records, arguments, samples a second, goal in percent)
     "both": ("gojitter", ["--call-graph=both"], 997, 95),
     "two-stack": ("gojitter", [], 997, 99),
 }
+# A chain may lack callers that cannot be proven; perf script's text does not show the mark.
+MOST_WRONG = {"both": 1}
 CHAIN = "GJSTACK1"  # src/sample/sample.h: what the two-stack sampler appends
 
 Frame = collections.namedtuple("Frame", "va name dso")
@@ -290,7 +293,7 @@ class Shares:
             if goal and ours[5] < theirs[5]:
                 self.failed.append("%s: %.2f %% complete, %s %.2f" % (where, ours[5], reader,
                                                                       theirs[5]))
-        if mode != "fp" and ours[3] > 0:
+        if mode != "fp" and ours[3] > MOST_WRONG.get(mode, 0):
             self.failed.append("%s: %.2f %% with a wrong frame" % (where, ours[3]))
 
 
