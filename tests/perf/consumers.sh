@@ -24,6 +24,7 @@ for version in $perfs; do
 	perf=$(perf_of "$version") || { tap_skip "perf $version" "cannot be had"; continue; }
 	# The Go program's records only: the first ones are perf's own, before it becomes the program.
 	"$perf" script --no-inline -i "$work/app.data" -c plugin-app >"$work/stock.txt" 2>/dev/null
+	# repair=off: the same chains.
 	"$perf" script -i "$work/app.data" -c plugin-app --dlfilter "$plugin" >"$work/ours.txt"
 	"$perf" script -i "$work/app.data" --dlfilter "$plugin" --dlarg goid=off >"$work/all.txt"
 	"$perf" script --no-inline -i "$work/app.data" >"$work/stock-all.txt" 2>/dev/null
