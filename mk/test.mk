@@ -327,7 +327,7 @@ run-check-long: $(FUZZ_BINS)
 ASAN_FLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 ASAN_BINS := $(UNIT_TESTS:%=$(O)/tests/asan/asan_%)
 
-.PHONY: unit-bins asan-bins test-asan
+.PHONY: unit-bins asan-bins asan-plugin test-asan
 unit-bins: $(UNIT_BINS)
 
 # Under names of their own, so that neither results nor logs are taken for the plain ones'.
@@ -336,6 +336,11 @@ asan-bins:
 	$(Q)mkdir -p $(O)/tests/asan
 	$(Q)for t in $(UNIT_TESTS); do \
 		ln -sf ../../asan/tests/unit/test_$$t $(O)/tests/asan/asan_$$t; done
+
+# The perf plugin, too; whoever loads it preloads the sanitizers.
+asan-plugin:
+	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='$(ASAN_FLAGS)' \
+		LDLIBS='$(LDLIBS) -lasan -lubsan' $(O)/asan/gojitter.so
 
 test-asan: asan-bins
 	$(Q)O=$(abspath $(O)) tests/run $(ASAN_BINS)

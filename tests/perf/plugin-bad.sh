@@ -5,11 +5,9 @@
 set -u
 . tests/perf/plugin-lib.sh
 
-asan=$work/asan
+asan=$O/asan
 runtime="$(${CC:-gcc} -print-file-name=libasan.so) $(${CC:-gcc} -print-file-name=libubsan.so)"
-make -s O="$asan" LDLIBS='-lelf -ldw -lZydis -lz -lprotobuf-c -lasan -lubsan' \
-	CFLAGS='-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer' \
-	"$asan/gojitter.so" >"$work/make.log" 2>&1 || {
+make -s -j2 O="$O" asan-plugin >"$work/make.log" 2>&1 || {
 	tap_fail "build with sanitizers" "$(cat "$work/make.log")"
 	tap_done
 }
@@ -43,6 +41,11 @@ one_line() # NAME PATTERN STATUS ARGS...
 
 sane() # NAME: the last run neither crashed nor hung nor tripped a sanitizer
 {
+	# perf, too, reads behind the ends of what is spoiled.
+	if [ $status -eq 99 ] && grep -q 'ERROR: AddressSanitizer' "$work/err.txt" &&
+		! sed -n '/ERROR: AddressSanitizer/,/^$/p' "$work/err.txt" | grep -q gojitter; then
+		return 0
+	fi
 	case $status in
 	99 | 124 | 12[6-9] | 13? | 14?) ;;
 	*) grep -qE 'AddressSanitizer|runtime error' "$work/err.txt" || return 0 ;;
