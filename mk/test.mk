@@ -219,10 +219,11 @@ CHECK_SCRIPTS += tests/bpf/profile.sh
 LONG_SCRIPTS += tests/bpf/profile-long.sh
 BENCH_SCRIPTS += tests/bench/profile.sh
 
-# Of CHECK_SCRIPTS, those that read files or step programs in a debugger: nothing in
-# them depends on how fast they are, so two of them run at a time.
+# Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
+# readings of one recording against each other: nothing in them depends on how fast
+# they are, so two of them run at a time.
 FILE_SCRIPTS := $(foreach name,agree bad demangle forms gccgo many matrix names npm sweep,tests/sym/$(name).sh)
-FILE_SCRIPTS += $(foreach name,forms gdb matrix,tests/debuginfo/$(name).sh)
+FILE_SCRIPTS += $(foreach name,forms gdb matrix perf,tests/debuginfo/$(name).sh)
 FILE_SCRIPTS += $(foreach name,cfi live repair traceback,tests/stitch/$(name).sh)
 FILE_SCRIPTS += tests/goroutine/offsets.sh tests/probe/plan.sh
 

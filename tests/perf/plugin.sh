@@ -11,20 +11,20 @@ same() # NAME BINARY ARGS...
 	name=$1 binary=$2
 	shift 2
 	# --no-inline: stock perf's inlined calls come from DWARF and addr2line, not from Go's tables.
-	"$perf" script --no-inline "$@" <"$input" >"$work/stock.txt" 2>"$work/stock.err"
+	"$perf" script --no-inline "$@" <"$input" >"$dir/stock.txt" 2>"$dir/stock.err"
 	stock_status=$?
 	"$perf" script --no-inline "$@" --dlfilter "$plugin" --dlarg goid=off --dlarg show-probe=on --dlarg repair=off --dlarg quality=off \
-		<"$input" >"$work/ours.txt" 2>"$work/ours.err"
+		<"$input" >"$dir/ours.txt" 2>"$dir/ours.err"
 	status=$?
 	if [ $status -ne $stock_status ]; then
-		tap_fail "$version: $name" "exit status $status, stock perf's is $stock_status: $(cat "$work/ours.err")"
-	elif [ "$(wc -l <"$work/stock.txt")" -lt 20 ]; then
-		tap_fail "$version: $name" "too little to compare: $(cat "$work/stock.txt" "$work/stock.err")"
-	elif grep '^gojitter: ' "$work/ours.err" |
-		grep -vE '^gojitter: (/[^:]*: (not on this machine|the file was replaced|newer than)|[0-9]+ more files)' >"$work/complaints"; then
-		tap_fail "$version: $name" "$(cat "$work/complaints")"
+		tap_fail "$version: $name" "exit status $status, stock perf's is $stock_status: $(cat "$dir/ours.err")"
+	elif [ "$(wc -l <"$dir/stock.txt")" -lt 20 ]; then
+		tap_fail "$version: $name" "too little to compare: $(cat "$dir/stock.txt" "$dir/stock.err")"
+	elif grep '^gojitter: ' "$dir/ours.err" |
+		grep -vE '^gojitter: (/[^:]*: (not on this machine|the file was replaced|newer than)|[0-9]+ more files)' >"$dir/complaints"; then
+		tap_fail "$version: $name" "$(cat "$dir/complaints")"
 	else
-		tap_check "$version: $name" "$perf_tests/plugin-compare.py" "$work/stock.txt" "$work/ours.txt" "$binary"
+		tap_check "$version: $name" "$perf_tests/plugin-compare.py" "$dir/stock.txt" "$dir/ours.txt" "$binary"
 	fi
 }
 
@@ -57,8 +57,11 @@ first=$("$recorder" script -i "$work/all.data" -F time 2>/dev/null | sed -n '300
 last=$("$recorder" script -i "$work/all.data" -F time 2>/dev/null | sed -n '1500{s/[ :]//g;p;}')
 ids=$("$recorder" script -i "$work/all.data" -c plugin-app -F pid,tid 2>/dev/null | sed -n '400{s/ //g;p;}')
 
-for version in $perfs; do
-	perf=$(perf_of "$version") || { tap_skip "perf $version" "cannot be had"; continue; }
+check_version() # VERSION
+{
+	version=$1 dir=$work/$1
+	mkdir "$dir"
+	perf=$(perf_of "$version") || { tap_skip "perf $version" "cannot be had"; return; }
 	input=/dev/null
 	same "a program and its probe" "$app" -i "$work/app.data"
 	same "user registers too" "$app" -i "$work/app.data" -F +uregs
@@ -85,5 +88,17 @@ for version in $perfs; do
 	same "a pipe's bytes in a file" "$app" -i "$work/pipe.data"
 	input=$work/pipe.data
 	same "perf record -o - | perf script -i -" "$app" -i -
+}
+
+# All releases at once: they read the same files.
+for version in $perfs; do
+	check_version "$version" >"$work/tap.$version" &
 done
+wait
+for version in $perfs; do
+	grep -q '^ok' "$work/tap.$version" || tap_fail "perf $version" "nothing was compared"
+	cat "$work/tap.$version"
+done
+tap_count=$((tap_count + $(cat "$work"/tap.* | grep -cE '^(not )?ok')))
+tap_bad=$((tap_bad + $(cat "$work"/tap.* | grep -c '^not ok')))
 tap_done
