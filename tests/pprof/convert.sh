@@ -3,7 +3,7 @@
 # script prints them, and as go build -pgo uses them.
 #
 # GJ_PPROF_TOOLS: Go releases whose pprof reads; GJ_PGO: those that build with it;
-# GJ_PGO_KINDS: from which profiles, with the kernel's frames (dwarf) and without (user).
+# GJ_PGO_ALL: by go build -pgo; GJ_PGO_KINDS: from which profiles, with the kernel's frames (dwarf) and without (user).
 . tests/perf/plugin-lib.sh
 
 gojitter=$O/gojitter
@@ -121,11 +121,18 @@ for release in $pgo; do
 		shift
 		(cd "$work/src" && GOROOT=$goroot GOTOOLCHAIN=local GOFLAGS=-mod=mod GOPROXY=off CGO_ENABLED=0 \
 			GOCACHE=$GJ_CACHE/gocache/$release "$goroot/bin/go" build "$@" \
-			'-gcflags=app=-m=2 -d=pgodebug=1' -o "$work/pgo" . >"$log" 2>&1)
+			"-gcflags=app=-m=2 -d=pgodebug=1$pgo_flag" -o "$work/pgo" . >"$log" 2>&1)
 	}
+	# go build -pgo compiles Go's own packages anew, too; for one package the compiler will do.
+	use_profile() # FILE
+	{
+		if [ -n "${GJ_PGO_ALL:-}" ]; then pgo_arg=-pgo=$1; else pgo_arg=-pgo=off pgo_flag=" -pgoprofile=$1"; fi
+	}
+	pgo_flag=
 	tap_check "go $release build without a profile" compile "$work/plain.log" -pgo=off
 	for kind in $kinds; do
-		tap_check "go $release build -pgo: $kind" compile "$work/$kind.log" "-pgo=$work/$kind.$([ $kind = dwarf ] && echo pb.gz || echo gz)"
+		use_profile "$work/$kind.$([ $kind = dwarf ] && echo pb.gz || echo gz)"
+		tap_check "go $release build by a profile: $kind" compile "$work/$kind.log" "$pgo_arg"
 		for func in main.rotate main.shift; do
 			tap_check "go $release: $kind: $func is hot" grep -q "hot-node enabled.*func=$func\$" "$work/$kind.log"
 		done
