@@ -212,7 +212,7 @@ static void add_walked(struct gj_chain *chain, size_t index)
 	const struct gj_location *location = find_user(chain, frame->va, frame->is_return);
 	bool may_miss = frame->may_miss;
 
-	if (index && frame->how == GJ_FRAME_FP && location &&
+	if (index && frame->how == GJ_FRAME_FP && location && !chain->is_cut &&
 	    chain->found[chain->cnt - 1]->classes & GJ_CLASS_LACKS) {
 		chain->is_return = frame[-1].is_return;
 		may_miss = repair(chain, frame->va);
@@ -229,8 +229,12 @@ static void add_walked(struct gj_chain *chain, size_t index)
  */
 static bool is_top(const struct gj_chain *chain)
 {
-	uint32_t last = chain->found[chain->cnt - 1]->classes;
+	uint32_t last;
 
+	/* Out of memory. */
+	if (chain->cnt == chain->first_user)
+		return false;
+	last = chain->found[chain->cnt - 1]->classes;
 	if (last & GJ_CLASS_MORESTACK)
 		return chain->classes & GJ_CLASS_SCHED;
 	return last & GJ_CLASS_TOP &&
