@@ -126,7 +126,8 @@ enum gj_step gj_seam_thread(struct gj_walk *walk, uint64_t first_sp, uint64_t la
 {
 	uint64_t va;
 
-	if (walk->view->arch != GJ_ARCH_AMD64 || last_sp < first_sp)
+	/* Above it the next word would be the first of all. */
+	if (walk->view->arch != GJ_ARCH_AMD64 || last_sp < first_sp || last_sp > UINT64_MAX - 8)
 		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
 	read_tops(walk->module);
 	walk->cut = GJ_CUT_NONE;

@@ -142,6 +142,17 @@ static void before_the_switch(void **state)
 	EXPECT(sw, SIZE_MAX, SW_AT(SYSTEMSTACK, 0), SW_AT(MSTART, 5));
 }
 
+/* There is no word above the last one. */
+static void last_word(void **state)
+{
+	struct sw *sw = *state;
+
+	for (uint64_t off = 8; off <= 64; off += 8) {
+		sw_walk(sw, SW_AT(SYSTEMSTACK, 4), -off);
+		assert_false(sw->stack.is_complete);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +162,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(mcall, setup, teardown),
 		cmocka_unit_test_setup_teardown(not_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(before_the_switch, setup, teardown),
+		cmocka_unit_test_setup_teardown(last_word, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
