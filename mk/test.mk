@@ -217,6 +217,9 @@ UNIT_TESTS += rows
 FUZZ_TARGETS += rows
 CHECK_SCRIPTS += tests/bpf/profile.sh
 LONG_SCRIPTS += tests/bpf/profile-long.sh
+
+# Kernels in an emulated machine.
+LONG_SCRIPTS += tests/bpf/vm.sh
 BENCH_SCRIPTS += tests/bench/profile.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
