@@ -162,6 +162,9 @@ static uint64_t take(struct gj_watch *watch, struct process *process, uint32_t f
 		return 0;
 	gj_live_close(process->live);
 	process->live = NULL;
+	/* Its number may come again, with the same program. */
+	if (err == -ESRCH)
+		process->ino = 0;
 	return 0;
 }
 
