@@ -251,8 +251,10 @@ def check_dwarf(text_path, stock_path):
         mine = [int(frame.split()[0], 16) for frame in frames]
         theirs = [int(frame.split()[0], 16) for frame in stock_frames]
         deeper += len(mine) > len(theirs)
-        # What the kernel walked, and the instruction the program was at, is certain.
-        certain = sum('([kernel' in frame for frame in stock_frames) + 1
+        # What the kernel walked, and the instruction the program was at, is certain. Where stock
+        # perf does not know what is mapped there (a program that is just being started) it has none.
+        kernel = sum('([kernel' in frame for frame in stock_frames)
+        certain = kernel + (len(theirs) > kernel)
         if mine[:certain] != theirs[:certain]:
             fail(line, *frames, 'stock:', *stock_frames)
         # libdw's addresses of callers are those of the calls, one less. It sees callers of
