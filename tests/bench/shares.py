@@ -186,7 +186,10 @@ def judge(stacks, code):
         names = [frame.name for frame in frames]
         links = [code.can_call(frames[i + 1], frames[i]) for i in range(len(frames) - 1)]
         last = names[-1] if names else ""
-        is_idle = last == "runtime.morestack" and "runtime.schedule" in names
+        # Preempted at its stack check, the goroutine has been given away: to goschedImpl by
+        # dropg, before it schedules (Go src/runtime/proc.go).
+        is_idle = last == "runtime.morestack" and \
+            ("runtime.schedule" in names or "runtime.goschedImpl" in names)
         counts["complete"] += last in ROOTS or is_idle
         counts["sound"] += (last in ROOTS or is_idle) and all(links)
         counts["goexit"] += last == "runtime.goexit"
