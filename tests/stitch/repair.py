@@ -53,10 +53,11 @@ def name(pc):
 
 
 def callers():
-    """Up to six return addresses of gdb's, innermost first."""
-    found, frame = [], gdb.newest_frame()
+    """Up to six return addresses of gdb's, innermost first, and SP where each returns to."""
+    found, sps, frame = [], [], gdb.newest_frame()
     while frame is not None and len(found) < 6:
         if frame.type() != gdb.INLINE_FRAME:
+            sps.append(int(frame.read_register("rsp")) & (1 << 64) - 1)
             if name(frame.pc() - bool(found)) in BLIND and found:
                 found.append(frame.pc())
                 break
@@ -65,7 +66,7 @@ def callers():
             frame = frame.older()
         except gdb.error:
             break
-    return found[1:]
+    return found[1:], sps[1:]
 
 
 def word(va):
@@ -75,9 +76,9 @@ def word(va):
         return None
 
 
-def judge(truth, next_pc, answer):
-    """The name of the count this stop goes to."""
-    is_whole = truth[0] == next_pc
+def judge(truth, next_pc, at, answer):
+    """The name of the count this stop goes to. @at: which of @truth next_pc is."""
+    is_whole = at == 0
     if answer == "whole":
         return "whole" if is_whole else "wrong"
     exact, may_miss, *vas = answer.split()
@@ -87,16 +88,16 @@ def judge(truth, next_pc, answer):
             return "extra" if may_miss else "whole"
         return "marked" if may_miss else "wrong"
     if exact == "1":
-        good = truth[:len(vas)] == vas and (may_miss or truth[len(vas):][:1] in ([next_pc], []))
+        good = truth[:len(vas)] == vas and (may_miss or at == len(vas) or truth[len(vas):] == [])
         return "exact" if good and not is_whole else "wrong"
     wanted = name(vas[0])
-    before = truth[:truth.index(next_pc)] if next_pc in truth else truth
+    before = truth[:at]
     if may_miss:
         if wanted not in [name(pc - 1) for pc in before] and name(truth[-1] - 1) in BLIND:
             return "unseen"
         return "function" if wanted in [name(pc - 1) for pc in before] else "wrong"
     return "function" if before and name(before[0] - 1) == wanted and \
-        truth[1:2] in ([next_pc], []) else "wrong"
+        (at == 1 or truth[1:2] == []) else "wrong"
 
 
 def compare():
@@ -105,17 +106,20 @@ def compare():
     if name(pc) in BLIND or not next_pc or not entries[0] <= pc <= entries[-1] + 4096:
         counts["blind"] += 1
         return
-    truth = callers()
+    truth, sps = callers()
     if not truth or not name(truth[0] - 1):
         counts["blind"] += 1
         return
     ours.stdin.write("%x 0 %x\n" % (pc, next_pc))
     ours.stdin.flush()
     answer = ours.stdout.readline().rstrip("\n")
-    verdict = judge(truth, next_pc, answer)
+    # A function that calls itself returns to one address many times: the place of it tells.
+    at = sps.index(rbp + 16) if rbp + 16 in sps else \
+        truth.index(next_pc) if next_pc in truth else len(truth)
+    verdict = judge(truth, next_pc, at, answer)
     counts["stops"] += 1
     counts[verdict] += 1
-    lacks = truth[0] != next_pc
+    lacks = at > 0
     counts["lacking"] += lacks
     if verdict == "marked":
         reasons[name(pc), name(truth[0] - 1), name(next_pc - 1)] += 1
