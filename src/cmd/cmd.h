@@ -9,6 +9,9 @@
 #ifndef GJ_CMD_H
 #define GJ_CMD_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/err.h"
 
 #define GJ_EXIT_FAILED 1
@@ -16,6 +19,15 @@
 
 /* Prints "gojitter: LINE" on standard error. */
 void gj_cmd_say(const char *line);
+void gj_cmd_say_nothing(const char *line);
+/*
+ * A whole number from 1 to @max, up to the text's end or one of @ends. Moves
+ * *@text to its end. False when there is none.
+ */
+bool gj_cmd_number(const char **text, unsigned long max, const char *ends,
+		   unsigned int *number_out);
+/* Adds the processes of "PID,PID..." to @pids, which has room for @max. False when it is no such list. */
+bool gj_cmd_pids(const char *text, uint32_t *pids, unsigned int max, unsigned int *cnt);
 /* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
 int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same with what @diag holds, or the text of @err where it holds nothing. */

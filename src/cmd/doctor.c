@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "perf/perf.h"
 #include "record/record.h"
 
 static const char help[] =
@@ -79,13 +80,12 @@ static int check_sampler(void)
 
 static int check_perf(void)
 {
-	const char *perf = getenv("PERF");
+	const char *perf = gj_perf_program();
 	struct gj_buf command = { 0 };
 	char line[128] = "";
 	FILE *pipe;
 	bool found;
 
-	perf = perf && *perf ? perf : "perf";
 	gj_buf_fmt(&command, "'%s' --version 2>/dev/null", perf);
 	gj_buf_chr(&command, '\0');
 	pipe = command.failed ? NULL : popen(command.data, "r");

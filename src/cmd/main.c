@@ -40,6 +40,11 @@ void gj_cmd_say(const char *line)
 	fprintf(stderr, "gojitter: %s\n", line);
 }
 
+void gj_cmd_say_nothing(const char *line)
+{
+	(void)line;
+}
+
 int gj_cmd_fail(const char *fmt, ...)
 {
 	va_list args;

@@ -53,46 +53,6 @@ struct arguments {
 	bool is_folded;
 };
 
-static void say(const char *line)
-{
-	fprintf(stderr, "gojitter: %s\n", line);
-}
-
-static void say_nothing(const char *line)
-{
-	(void)line;
-}
-
-/* A whole number from 1 to @max, up to one of @ends. */
-static bool parse_number(const char **text, unsigned long max, const char *ends,
-			 unsigned int *number_out)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(*text, &end, 10);
-	if (end == *text || **text == '-' || errno || value < 1 || value > max ||
-	    (*end && !strchr(ends, *end)))
-		return false;
-	*number_out = (unsigned int)value;
-	*text = end;
-	return true;
-}
-
-static bool parse_pids(struct arguments *args, const char *text)
-{
-	while (*text) {
-		unsigned int pid;
-
-		if (args->profile.pid_cnt == MAX_PIDS || !parse_number(&text, 1 << 22, ",", &pid))
-			return false;
-		args->pids[args->profile.pid_cnt++] = pid;
-		text += *text == ',';
-	}
-	return args->profile.pid_cnt > 0;
-}
-
 static bool parse_time(const char *text, uint64_t *ns_out)
 {
 	static const struct {
@@ -104,7 +64,7 @@ static bool parse_time(const char *text, uint64_t *ns_out)
 	};
 	unsigned int number;
 
-	if (!parse_number(&text, 1000000, "msh", &number))
+	if (!gj_cmd_number(&text, 1000000, "msh", &number))
 		return false;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (!strcmp(text, units[i].unit)) {
@@ -120,10 +80,10 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	struct gj_profile_options *profile = &args->profile;
 
 	switch (c) {
-	case 'p': return parse_pids(args, value);
-	case 'F': return parse_number(&value, 20000, "", &profile->hz);
+	case 'p': return gj_cmd_pids(value, args->pids, MAX_PIDS, &profile->pid_cnt);
+	case 'F': return gj_cmd_number(&value, 20000, "", &profile->hz);
 	case 'o': profile->output = value; return *value;
-	case 'q': profile->say = say_nothing; return true;
+	case 'q': profile->say = gj_cmd_say_nothing; return true;
 	case OPT_FOR: return parse_time(value, &profile->for_ns);
 	case OPT_FOLDED: args->is_folded = true; return true;
 	case OPT_BY: profile->by_goid = true; return !strcmp(value, "goid");
@@ -186,7 +146,7 @@ static int make_session_args(struct arguments *args, char **session_args, struct
 
 int gj_cmd_profile(int argc, char **argv)
 {
-	struct arguments args = { .profile = { .hz = 99, .say = say } };
+	struct arguments args = { .profile = { .hz = 99, .say = gj_cmd_say } };
 	struct gj_buf output = { 0 };
 	struct gj_diag diag = { 0 };
 	char *session_args[5];

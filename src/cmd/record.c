@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* gojitter record: the options of a recording (src/record does it). */
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 
 #include "cmd/cmd.h"
 #include "gj_abi.h"
+#include "perf/perf.h"
 #include "record/record.h"
 
 #define MAX_EVENTS 64
@@ -82,48 +82,9 @@ struct arguments {
 	const char *held_fds; /* of --held; NULL: not given */
 };
 
-static void say(const char *line)
-{
-	fprintf(stderr, "gojitter: %s\n", line);
-}
-
 static void repeat(const char *text, size_t size_bytes)
 {
 	fwrite(text, 1, size_bytes, stderr);
-}
-
-static void say_nothing(const char *line)
-{
-	(void)line;
-}
-
-/* A whole number from 1 to @max, up to one of @ends. */
-static bool parse_number(const char **text, unsigned long max, const char *ends,
-			 unsigned int *number_out)
-{
-	char *end;
-	unsigned long value;
-
-	errno = 0;
-	value = strtoul(*text, &end, 10);
-	if (end == *text || **text == '-' || errno || value < 1 || value > max ||
-	    (*end && !strchr(ends, *end)))
-		return false;
-	*number_out = (unsigned int)value;
-	*text = *end ? end + 1 : end;
-	return true;
-}
-
-static bool parse_pids(struct arguments *args, const char *text)
-{
-	while (*text) {
-		unsigned int pid;
-
-		if (args->record.pid_cnt == MAX_PIDS || !parse_number(&text, 1 << 22, ",", &pid))
-			return false;
-		args->pids[args->record.pid_cnt++] = pid;
-	}
-	return args->record.pid_cnt > 0;
 }
 
 /* MODE or MODE,BYTES; whole words, as the kernel takes them (perf-record(1), --call-graph). */
@@ -137,7 +98,7 @@ static bool parse_mode(const char *text, const char *mode, unsigned int max_byte
 	if (!text[cnt])
 		return true;
 	text += cnt + 1;
-	return text[-1] == ',' && parse_number(&text, max_bytes, "", bytes_out) &&
+	return text[-1] == ',' && gj_cmd_number(&text, max_bytes, "", bytes_out) &&
 	       *bytes_out % 8 == 0;
 }
 
@@ -180,9 +141,9 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	struct gj_record_options *record = &args->record;
 
 	switch (c) {
-	case 'F': return parse_number(&value, 1000000, "", &record->hz);
+	case 'F': return gj_cmd_number(&value, 1000000, "", &record->hz);
 	case 'e': return add_events(args, optarg);
-	case 'p': return parse_pids(args, value);
+	case 'p': return gj_cmd_pids(value, args->pids, MAX_PIDS, &record->pid_cnt);
 	case 'a': record->system_wide = true; return true;
 	case 'C': record->cpus = value; return true;
 	case 'm': record->pages = value; return true;
@@ -193,13 +154,13 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	case OPT_CALL_GRAPH: return parse_call_graph(record, value);
 	case 'z': record->compress = true; return true;
 	case OPT_STACK_SIZE:
-		return parse_number(&value, GJ_STACK_MAX_BYTES, "", &record->stack_bytes) &&
+		return gj_cmd_number(&value, GJ_STACK_MAX_BYTES, "", &record->stack_bytes) &&
 		       record->stack_bytes % 8 == 0;
 	case OPT_NO_BPF: record->use_bpf = false; return true;
 	case OPT_PROBE: record->probe = GJ_PROBE_ALWAYS; return true;
 	case OPT_NO_PROBE: record->probe = GJ_PROBE_NEVER; return true;
 	case OPT_HELD: args->held_fds = value; return true;
-	default: return parse_number(&value, 10000, "", &record->max_cost_percent);
+	default: return gj_cmd_number(&value, 10000, "", &record->max_cost_percent);
 	}
 }
 
@@ -251,10 +212,9 @@ static void find_self(char path_out[4096])
 
 int gj_cmd_record(int argc, char **argv)
 {
-	const char *perf = getenv("PERF");
 	struct arguments args = {
 		.record = {
-			.perf = perf && *perf ? perf : "perf",
+			.perf = gj_perf_program(),
 			.output = "perf.data",
 			.hz = 999,
 			.dump_bytes = 8192,
@@ -265,7 +225,7 @@ int gj_cmd_record(int argc, char **argv)
 			.pages = geteuid() ? NULL : "8M",
 			.probe = GJ_PROBE_AUTO,
 			.max_cost_percent = 20,
-			.say = say,
+			.say = gj_cmd_say,
 			.repeat = repeat,
 		},
 	};
@@ -285,7 +245,7 @@ int gj_cmd_record(int argc, char **argv)
 	args.record.events = args.events;
 	args.record.pids = args.pids;
 	if (args.record.quiet)
-		args.record.say = say_nothing;
+		args.record.say = gj_cmd_say_nothing;
 	err = gj_record_run(&args.record, &status, &diag);
 	if (err)
 		return gj_cmd_fail_diag(err, &diag);

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "record/sampler.h"
 #include "sample/sample.h"
 
@@ -59,27 +60,12 @@ void gj_stack_file_close(struct gj_stack_file *file)
 	gj_buf_deinit(&file->pending);
 }
 
-static int write_all(int fd, const char *bytes, size_t size_bytes)
-{
-	while (size_bytes) {
-		ssize_t done = write(fd, bytes, size_bytes);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done ? -errno : -EIO;
-		bytes += done;
-		size_bytes -= (size_t)done;
-	}
-	return 0;
-}
-
 static void flush(struct gj_stack_file *file)
 {
 	if (!file->err && file->pending.failed)
 		file->err = -ENOMEM;
 	if (!file->err)
-		file->err = write_all(file->fd, file->pending.data, file->pending.size_bytes);
+		file->err = gj_write_all(file->fd, file->pending.data, file->pending.size_bytes);
 	/* Otherwise what was written of them is left out. */
 	if (!file->err) {
 		file->size_bytes += file->pending.size_bytes;
@@ -134,7 +120,7 @@ static int move(int from, int to, uint64_t size_bytes)
 				continue;
 			if (got <= 0)
 				return got ? -errno : -EIO;
-			err = write_all(to, bytes, (size_t)got);
+			err = gj_write_all(to, bytes, (size_t)got);
 			if (err)
 				return err;
 		}
@@ -165,7 +151,7 @@ int gj_stack_file_append(struct gj_stack_file *file, const char *output, struct 
 		end = lseek(fd, 0, SEEK_END);
 	err = end < 0 ? -errno : move(file->fd, fd, file->size_bytes);
 	if (!err)
-		err = write_all(fd, footer.data, footer.size_bytes);
+		err = gj_write_all(fd, footer.data, footer.size_bytes);
 	/* Half a trailer would be worse than none. */
 	if (err && end >= 0 && ftruncate(fd, end))
 		err = -errno;
