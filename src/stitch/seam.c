@@ -213,9 +213,13 @@ static enum gj_step seam_mcall(struct gj_walk *walk, const struct gj_place *plac
 		return GJ_STEP_CUT;
 	if (!runtime->cur || given != runtime->cur || walk->view->arch == GJ_ARCH_ARM64)
 		return gj_walk_root(walk, "mcall");
-	if (gj_has_left(walk, NULL) && !gj_walk_u64(walk, runtime->sched_sp, &word))
+	if (!gj_has_left(walk, NULL))
+		return enter_parked(walk);
+	if (!gj_walk_u64(walk, runtime->sched_sp - 8, &word))
 		return gj_walk_root(walk, "mcall");
-	return enter_parked(walk);
+	/* recovery() writes where the goroutine goes on instead, a word after the other. */
+	return word == runtime->sched_pc ? enter_parked(walk)
+					 : gj_walk_cut(walk, GJ_CUT_SWITCHING);
 }
 
 /*

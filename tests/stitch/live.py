@@ -445,6 +445,7 @@ def plain():
     place("runtime.sighandler", 5, "sighandler")
     place("runtime.sigpanic", 10, "sigpanic")
     place("runtime.gopanic", 5, "panic")
+    place("runtime.recovery", 120, "recovery", before=("runtime.mcall",))
 
 
 # gdb and the emulator do not last for long together: a place each. Of calls that

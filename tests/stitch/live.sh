@@ -35,7 +35,8 @@ check() # VERSION PROGRAM VARIANT PLACES
 	if [ $good -eq 0 ] && [ $status -eq 0 ]; then
 		tap_ok "$title"
 	else
-		tap_fail "$title" "gdb: exit status $status; $(tail -n 5 "$work/gdb")"
+		tap_fail "$title" "gdb: exit status $status; $(grep -v '^#' "$work/log" |
+			grep -E ' 0 stops|not reached|[1-9][0-9]* wrong'; tail -n 5 "$work/gdb")"
 	fi
 }
 
