@@ -56,13 +56,13 @@ own, loads = build_id(), segments()
 
 
 def address(label, status, value):
-    """Link-time address in BINARY, None elsewhere."""
+    """Link-time address in BINARY, None elsewhere and for what a walk by frame pointers took for one."""
     if status == 2:
         value -= int(base, 16)
         return value if any(va <= value < va + size for _, va, _, _, size in loads) else None
     if not own or not label.startswith(own):
         return None
-    return next(value - off + va for off, va, _, size, _ in loads if off <= value < off + size)
+    return next((value - off + va for off, va, _, size, _ in loads if off <= value < off + size), None)
 
 
 lines = [line for line in open(answers).read().split("\n")]
