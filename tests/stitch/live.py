@@ -177,6 +177,7 @@ class Records:
 
     def __init__(self):
         self.chains = {}
+        self.nested = None
 
     def truth(self):
         """The whole chain; None where gdb cannot know it."""
@@ -190,13 +191,17 @@ class Records:
             pcs = whole_at_entry()
             if pcs is None:
                 return None
-            # Called on g0's stack systemstack leaves no frame: the record is that of the one before.
-            if last != "runtime.systemstack" or last not in [name(pc - 1) for pc in pcs[1:]]:
+            # Called on g0's stack systemstack leaves no frame: the record of the one before stays,
+            # and this one's own serves as long as it is inside.
+            self.nested = pcs if last == "runtime.systemstack" and last in [name(pc - 1) for pc in pcs[1:]] else None
+            if not self.nested:
                 self.chains[gdb.selected_thread().num, last] = pcs
             if last in ("runtime.gogo", "gogo"):
                 self.gogo_sp = reg(SP)
             return pcs
         record = self.chains.get((gdb.selected_thread().num, last))
+        if len(pcs) == 1 and last == "runtime.systemstack" and self.nested:
+            record = self.nested
         if record and last in ("runtime.gogo", "gogo") and abs(reg(SP) - self.gogo_sp) > 4096:
             # It has left for a goroutine: for the one that wanted more stack, if it was one.
             resumer = name(record[1] - 1) if len(record) > 1 else ""

@@ -200,6 +200,7 @@ static void mcall(void **state)
 
 	put_saved(sw, SW_AT(MAIN, 0x20), GO(0xf00));
 	put_main(sw, GO(0xf00));
+	sw_put(sw, GO(0xef8), SW_AT(MAIN, 0x20));
 	sw->view.g = SW_G0;
 	sw_put(sw, SYS(0xef0), SW_AT(MCALL, 0x50));
 	sw_put(sw, SYS(0xef8), SW_G);
@@ -210,6 +211,11 @@ static void mcall(void **state)
 	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));
 	EXPECT(sw, "mcall", SW_AT(PARK, 4), SW_AT(MCALL, 0x50));
 	sw->view.read = sw_read;
+	/* recovery has begun to write where the goroutine goes on. */
+	put_saved(sw, SW_AT(MAIN, 0x20), GO(0xf40));
+	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));
+	expect_cut(sw, GJ_CUT_SWITCHING, 2);
+	put_saved(sw, SW_AT(MAIN, 0x20), GO(0xf00));
 	/* mcall was given another goroutine than m.curg is by now. */
 	sw_put(sw, SYS(0xef8), SW_G + 0x2000);
 	sw_walk(sw, SW_AT(PARK, 4), SYS(0xee0));
