@@ -271,7 +271,7 @@ static __always_inline int gj_step_mcall(struct gj_unwind *u, const struct gj_un
 					 const struct gj_goruntime *runtime,
 					 __u64 *pc, __u64 *sp)
 {
-	__u64 given = u->cur;
+	__u64 given = u->cur, word = 0;
 
 	if (!u->has_runtime)
 		return u->is_innermost ? GJ_SEAM_NO_RUNTIME : GJ_SEAM_ROOT;
@@ -282,6 +282,9 @@ static __always_inline int gj_step_mcall(struct gj_unwind *u, const struct gj_un
 	if (!u->cur || given != u->cur)
 		return GJ_SEAM_ROOT;
 	if (!gj_has_left(u, runtime, t->go_lo, t->go_hi))
+		return GJ_SEAM_CUT;
+	/* recovery() writes where the goroutine goes on instead, a word after the other. */
+	if (!u->is_innermost && (!gj_read(u->sched_sp - 8, &word) || word != u->sched_pc))
 		return GJ_SEAM_CUT;
 	*pc = u->sched_pc;
 	*sp = u->sched_sp;
