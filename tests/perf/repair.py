@@ -63,6 +63,11 @@ def check_off(fp, off):
         first = next((i for i, f in enumerate(recorded) if not f['kernel']), len(recorded))
         if len({f['ip'] for f in recorded[first:first + 2]}) == 1:
             recorded = [f for i, f in enumerate(recorded) if i != first + 1 or kept[i:i + 1] == [f]]
+        # So it is where RBP still names the record of such a call that has returned: in the same function.
+        second = next((i for i, f in enumerate(recorded) if i > first and f['how'] != 'ip'), 0)
+        if second and recorded[second]['func'] == recorded[second - 1]['func'] and \
+                kept[second:second + 1] != [recorded[second]]:
+            recorded = recorded[:second] + recorded[second + 1:]
         # Behind a root chains go on with another stack's frames; those are left out.
         beyond = recorded[len(kept):]
         if kept != recorded[:len(kept)] or (beyond and kept[-1]['func'] not in ROOTS):
