@@ -51,8 +51,8 @@ def of_runtime():
     for line in open(out):
         head = re.match(r"(goroutine 0 |goroutine \d+ .*\[(running|syscall)|runtime stack:)", line)
         if head or line.startswith("goroutine "):
-            # What comes behind a goroutine is not this thread's.
-            if not head or frames and frames[-1][2] == "runtime.goexit":
+            # What comes behind a goroutine, which may end in frames elided, is not this thread's.
+            if not head or frames and frames[-1][2] in ("runtime.goexit", ""):
                 is_on = False
                 continue
             is_on = True
