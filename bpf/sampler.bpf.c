@@ -251,6 +251,8 @@ static __always_inline void plan_goroutine(struct gj_scratch *scratch,
 	}
 	sp = 0;
 	gj_user_u64(thread->cur, runtime->g_sched_sp, &sp);
+	/* With the return address below it, by which a walk tells that mcall has saved it. */
+	sp -= 8;
 	if (holds(bounds, sp))
 		add_stack(scratch, sp, bounds->hi, gj_stack_bytes, GJ_PART_GOROUTINE);
 	else
