@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every program of `gojitter trace` begins with: its target, the goroutine
+ * of the current thread, histograms, counters of what was dropped. amd64.
+ */
+#ifndef GJ_TRACE_BPF_H
+#define GJ_TRACE_BPF_H
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "gj_trace.h"
+#include "goruntime.bpf.h"
+
+/* Shared by all objects of an instance: the loader makes them once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct gj_trace_target);
+} targets SEC(".maps");
+
+/* By program, for processes to come (gojitter trace -e). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, struct gj_exe);
+	__type(value, struct gj_trace_target);
+} programs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, GJ_DROP_CNT);
+	__type(key, __u32);
+	__type(value, __u64);
+} drops SEC(".maps");
+
+static __always_inline void gj_drop(__u32 why)
+{
+	__u64 *cnt = bpf_map_lookup_elem(&drops, &why);
+
+	if (cnt)
+		(*cnt)++;
+}
+
+
+struct mm_struct___code {
+	unsigned long start_code;
+} GJ_KERNEL_TYPE;
+
+/* A process of a program we were told of: known by its number from now on. */
+static __always_inline const struct gj_trace_target *gj_target_adopt(struct task_struct *task,
+								     __u32 tgid)
+{
+	struct inode *inode = BPF_CORE_READ(task, mm, exe_file, f_inode);
+	struct gj_trace_target *program, target;
+	struct mm_struct___code *mm;
+	struct gj_exe exe = { 0 };
+
+	if (!inode)
+		return 0;
+	exe.ino = BPF_CORE_READ(inode, i_ino);
+	exe.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	program = bpf_map_lookup_elem(&programs, &exe);
+	if (!program)
+		return 0;
+	target = *program;
+	mm = (void *)BPF_CORE_READ(task, mm);
+	/* fs/binfmt_elf.c: start_code is where its lowest executable segment begins. */
+	target.bias = BPF_CORE_READ(mm, start_code) - target.exec_va;
+	target.inode = (__u64)inode;
+	if (bpf_map_update_elem(&targets, &tgid, &target, BPF_ANY))
+		gj_drop(drop_map_full);
+	return bpf_map_lookup_elem(&targets, &tgid);
+}
+
+/* The target that the current process is; NULL: none of this instance. */
+static __always_inline const struct gj_trace_target *gj_target(__u32 *tgid_out)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct gj_trace_target *target;
+
+	*tgid_out = gj_current_pid_tid(task) >> 32;
+	target = bpf_map_lookup_elem(&targets, tgid_out);
+	return target ? target : gj_target_adopt(task, *tgid_out);
+}
+
+/* gj_func of run-time address @pc, which is a function's entry; unknown_function for 0. */
+static __always_inline __u32 gj_func_of(const struct gj_trace_target *target, __u64 pc)
+{
+	if (!pc)
+		return unknown_function;
+	return target->program << GJ_FUNC_SHIFT |
+	       ((__u32)(pc - target->bias - target->text_va + 1) & GJ_FUNC_MASK);
+}
+
+/* The g of the current thread: of its TLS slot, m.curg where that is g0 or gsignal. 0: none. */
+static __always_inline __u64 gj_current_g(const struct gj_trace_target *target)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 g, m, g0 = 0, gsignal = 0, curg = 0;
+
+	if (!gj_user_u64(BPF_CORE_READ(task, thread.fsbase) + target->tls_g, 0, &g) ||
+	    !gj_user_u64(g, target->g_m, &m) || !gj_user_u64(m, target->m_g0, &g0))
+		return 0;
+	gj_user_u64(m, target->m_gsignal, &gsignal);
+	if (g != g0 && g != gsignal)
+		return g;
+	return gj_user_u64(m, target->m_curg, &curg) ? curg : 0;
+}
+
+/* 63 less the leading zeros; @value is not 0. */
+static __always_inline __u32 gj_log2(__u64 value)
+{
+	__u32 exp = 0;
+
+#pragma unroll
+	for (int bit = 5; bit >= 0; bit--) {
+		__u64 above = value >> (1 << bit);
+
+		if (above) {
+			exp += 1 << bit;
+			value = above;
+		}
+	}
+	return exp;
+}
+
+static __always_inline __u32 gj_hist_slot(__u64 ns)
+{
+	__u32 exp;
+
+	if (ns < 1ULL << GJ_HIST_MIN_EXP)
+		return 0;
+	exp = gj_log2(ns);
+	if (exp >= GJ_HIST_MAX_EXP)
+		return GJ_HIST_SLOTS - 1;
+	return 1 + 4 * (exp - GJ_HIST_MIN_EXP) + ((ns >> (exp - 2)) & 3);
+}
+
+/* Adds to one CPU's own histogram; nothing is lost by two programs at once there. */
+static __always_inline void gj_hist_add(struct gj_hist *hist, __u64 ns)
+{
+	__u32 slot = gj_hist_slot(ns);
+
+	hist->count++;
+	hist->sum_ns += ns;
+	if (ns > hist->max_ns)
+		hist->max_ns = ns;
+	if (slot < GJ_HIST_SLOTS)
+		hist->slots[slot]++;
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Instances of `gojitter trace`: BPF objects loaded for targets, their maps,
+ * programs and links pinned under GJ_TRACE_PINS/<instance>, so that they outlive
+ * the command and stock bpftool reads them.
+ */
+#ifndef GJ_LOAD_H
+#define GJ_LOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "probe/feature.h"
+
+struct gj_trace_options {
+	const char *instance;     /* name of its directory: letters, digits, "._-" */
+	const uint32_t *pids;     /* processes */
+	unsigned int pid_cnt;
+	const char *const *files; /* programs: processes they run now, and those to come */
+	unsigned int file_cnt;
+	uint32_t features;        /* bit N: enum gj_feature N is wanted */
+	bool is_default;          /* features nobody asked for by name: what cannot be had is told, and left */
+	bool take_over;           /* an instance of that name is replaced */
+	/* One line without newline: what is hooked, what it costs, what cannot be had. */
+	void (*say)(const char *line);
+};
+
+/*
+ * gj_trace_start - load, attach and pin, then return
+ *
+ * Returns 0, -EEXIST when the instance exists, -EPERM with the capability that is
+ * missing, or another negative errno with @diag. On failure nothing stays behind.
+ */
+int gj_trace_start(const struct gj_trace_options *options, struct gj_diag *diag);
+
+/* Removes an instance, also one that was half made or half removed. -ENOENT. */
+int gj_trace_stop(const char *instance, struct gj_diag *diag);
+
+/* Features whose objects this build has. Bit N: enum gj_feature N. */
+uint32_t gj_trace_features(void);
+
+#endif
