@@ -2,57 +2,12 @@
 /*
  * What of the Go runtime a BPF program reads: which Go program the current task
  * runs, its g out of the TLS slot, its m, and the goroutine it works for.
- *
- * No vmlinux.h: the few kernel fields needed are declared here and relocated by
- * libbpf (CO-RE). Include after <linux/bpf.h> and <bpf/bpf_helpers.h>. amd64.
+ * Include after <linux/bpf.h> and <bpf/bpf_helpers.h>. amd64.
  */
 #ifndef GJ_GORUNTIME_BPF_H
 #define GJ_GORUNTIME_BPF_H
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_helpers.h>
-
-#include "gj_abi.h"
-
-#define GJ_KERNEL_TYPE __attribute__((preserve_access_index))
-
-struct super_block {
-	__u32 s_dev;
-} GJ_KERNEL_TYPE;
-
-struct inode {
-	struct super_block *i_sb;
-	unsigned long i_ino;
-} GJ_KERNEL_TYPE;
-
-struct file {
-	struct inode *f_inode;
-} GJ_KERNEL_TYPE;
-
-struct mm_struct {
-	struct file *exe_file;
-} GJ_KERNEL_TYPE;
-
-struct upid {
-	int nr;
-	void *ns;
-} GJ_KERNEL_TYPE;
-
-struct pid {
-	unsigned int level;
-	struct upid numbers[1];
-} GJ_KERNEL_TYPE;
-
-struct thread_struct {
-	unsigned long fsbase;
-} GJ_KERNEL_TYPE;
-
-struct task_struct {
-	struct mm_struct *mm;
-	struct task_struct *group_leader;
-	struct pid *thread_pid;
-	struct thread_struct thread;
-} GJ_KERNEL_TYPE;
+#include "task.bpf.h"
 
 /* Runtimes by process; exact, and all there is for c-shared libraries and plugins. */
 struct {
@@ -70,60 +25,12 @@ struct {
 	__type(value, struct gj_goruntime);
 } gj_programs SEC(".maps");
 
-/* The loader's pid namespace and its depth (gj_pid_begin): numbers are those its /proc and perf show. */
-__u32 gj_pid_level;
-__u64 gj_pid_ns;
-
 /* What was read of the current thread's runtime; all 0 where it was not. */
 struct gj_gothread {
 	__u64 g, m, curg, g0, gsignal;
 	__u64 cur;  /* the goroutine it works for: g, or curg when on g0 or gsignal; 0: none */
 	__u64 goid; /* of cur */
 };
-
-/* Number @level of @pid and the namespace it is of. */
-static __always_inline struct upid gj_read_upid(struct pid *pid, __u32 level)
-{
-	struct upid upid = { 0 };
-	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-		   level * bpf_core_type_size(struct upid);
-
-	bpf_core_read(&upid.nr, sizeof(upid.nr), at + bpf_core_field_offset(struct upid, nr));
-	bpf_core_read(&upid.ns, sizeof(upid.ns), at + bpf_core_field_offset(struct upid, ns));
-	return upid;
-}
-
-/* Notes the loader's namespace; to be called once, by the loader itself. */
-static __always_inline void gj_pid_begin(struct task_struct *task)
-{
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-
-	if (!pid)
-		return;
-	gj_pid_level = BPF_CORE_READ(pid, level);
-	gj_pid_ns = (__u64)gj_read_upid(pid, gj_pid_level).ns;
-}
-
-/* The number of @pid in the loader's namespace; 0: it has none there. */
-static __always_inline __u32 gj_pid_number(struct pid *pid)
-{
-	struct upid upid;
-
-	if (!pid || BPF_CORE_READ(pid, level) < gj_pid_level)
-		return 0;
-	upid = gj_read_upid(pid, gj_pid_level);
-	/* Other namespaces of that depth have numbers of their own. */
-	return (__u64)upid.ns == gj_pid_ns ? (__u32)upid.nr : 0;
-}
-
-/* pid in the upper half, tid in the lower, as perf's samples have them. */
-static __always_inline __u64 gj_current_pid_tid(struct task_struct *task)
-{
-	if (!gj_pid_level)
-		return bpf_get_current_pid_tgid();
-	return (__u64)gj_pid_number(BPF_CORE_READ(task, group_leader, thread_pid)) << 32 |
-	       gj_pid_number(BPF_CORE_READ(task, thread_pid));
-}
 
 /*
  * The runtime of the program that @task runs, by its process number @tgid, else
@@ -148,13 +55,6 @@ gj_goruntime_find(struct task_struct *task, __u32 tgid, struct gj_exe *exe_out)
 	exe_out->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	exe_out->reserved = 0;
 	return bpf_map_lookup_elem(&gj_programs, exe_out);
-}
-
-/* The word of the current process at @base + @off; false when it is not there. */
-static __always_inline _Bool gj_user_u64(__u64 base, __u64 off, __u64 *value_out)
-{
-	return base && off != GJ_NO_OFFSET &&
-	       !bpf_probe_read_user(value_out, sizeof(*value_out), (void *)(base + off));
 }
 
 /*

@@ -11,7 +11,7 @@
 #include <bpf/bpf_tracing.h>
 
 #include "gj_trace.h"
-#include "goruntime.bpf.h"
+#include "task.bpf.h"
 
 /* Shared by all objects of an instance: the loader makes them once. */
 struct {
