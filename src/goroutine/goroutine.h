@@ -185,6 +185,22 @@ const struct gj_goffsets *gj_live_offsets(const struct gj_live *live);
 const struct gj_image *gj_live_image(const struct gj_live *live);
 const struct gj_gotab *gj_live_gotab(const struct gj_live *live);
 
+/* What is added to the link-time addresses of that file. */
+uint64_t gj_live_bias(const struct gj_live *live);
+
+/* Link-time address of the slice runtime.allgs, by symbol or by code (amd64); 0: not found. */
+uint64_t gj_goallgs_va(const struct gj_image *image, const struct gj_gotab *gotab);
+
+/*
+ * Wait reasons (g.waitreason) of a release, as the N of Go 1.N: what the runtime
+ * calls number @reason; NULL when the release, or the number in it, is not known.
+ * Static text.
+ */
+const char *gj_wait_reason(int go_minor, unsigned int reason);
+/* Bit N: with reason N the goroutine's work goes on, though it is said to wait; 0: not known. */
+uint64_t gj_wait_reasons_busy(int go_minor);
+#define GJ_WAIT_REASON_CNT 64 /* all numbers are below it */
+
 /* What one sample shows of its goroutine. */
 struct gj_gevidence {
 	uint32_t pid, tid;

@@ -286,6 +286,21 @@ const struct gj_gotab *gj_live_gotab(const struct gj_live *live)
 	return live->gotab;
 }
 
+uint64_t gj_live_bias(const struct gj_live *live)
+{
+	return live->bias;
+}
+
+uint64_t gj_goallgs_va(const struct gj_image *image, const struct gj_gotab *gotab)
+{
+	struct gj_goglobals globals = { .allgs_va = find_global(image, "runtime.allgs") };
+	int32_t m_alllink;
+
+	if (!globals.allgs_va)
+		gj_goglobals_from_code(image, gotab, &globals, &m_alllink);
+	return globals.allgs_va;
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec now;
