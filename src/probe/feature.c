@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Features by name, and their places at functions' entries. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "probe/feature.h"
+
+/* Tables that are there so far. */
+#if __has_include("probe/hooks_gc.c")
+#define GC gj_hooks_gc, &gj_hooks_gc_cnt
+#else
+#define GC NULL, NULL
+#endif
+#if __has_include("probe/hooks_alloc.c")
+#define ALLOC gj_hooks_alloc, &gj_hooks_alloc_cnt
+#else
+#define ALLOC NULL, NULL
+#endif
+#if __has_include("probe/hooks_netpoll.c")
+#define NETPOLL gj_hooks_netpoll, &gj_hooks_netpoll_cnt
+#else
+#define NETPOLL NULL, NULL
+#endif
+#if __has_include("probe/hooks_goroutines.c")
+#define GOROUTINES gj_hooks_goroutines, &gj_hooks_goroutines_cnt
+#else
+#define GOROUTINES NULL, NULL
+#endif
+#if __has_include("probe/hooks_syscalls.c")
+#define SYSCALLS gj_hooks_syscalls, &gj_hooks_syscalls_cnt
+#else
+#define SYSCALLS NULL, NULL
+#endif
+
+static const struct {
+	const char *name;
+	enum gj_tier tier;
+	const struct gj_hook_spec *specs;
+	const unsigned int *cnt;
+} features[] = {
+	[GJ_FEATURE_THREADS] = { "threads", GJ_TIER_ALWAYS },
+	[GJ_FEATURE_TCP] = { "tcp", GJ_TIER_ALWAYS },
+	[GJ_FEATURE_CENSUS] = { "census", GJ_TIER_ALWAYS },
+	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, GC },
+	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, ALLOC },
+	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, NETPOLL },
+	[GJ_FEATURE_GOROUTINES] = { "goroutines", GJ_TIER_SWITCH, GOROUTINES },
+	[GJ_FEATURE_SYSCALLS] = { "syscalls", GJ_TIER_SWITCH, SYSCALLS },
+};
+
+const char *gj_feature_name(enum gj_feature feature)
+{
+	return features[feature].name;
+}
+
+int gj_feature_find(const char *name, size_t name_bytes, enum gj_feature *feature_out)
+{
+	for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++)
+		if (strlen(features[i].name) == name_bytes && !memcmp(features[i].name, name, name_bytes)) {
+			*feature_out = i;
+			return 0;
+		}
+	return -ENOENT;
+}
+
+enum gj_tier gj_feature_tier(enum gj_feature feature)
+{
+	return features[feature].tier;
+}
+
+const struct gj_hook_spec *gj_feature_specs(enum gj_feature feature, unsigned int *cnt_out)
+{
+	*cnt_out = features[feature].cnt ? *features[feature].cnt : 0;
+	return features[feature].specs;
+}
+
+/* Entries only. */
+static int plan_hook(const struct gj_image *image, const struct gj_gotab *gotab,
+		     const struct gj_hook_spec *spec, struct gj_feature_plan *plan)
+{
+	struct gj_gofunc func;
+	struct gj_hook *hook = &plan->hooks[plan->hook_cnt];
+	int err = gj_gotab_find_name(gotab, spec->function, &func);
+
+	if (err)
+		return err;
+	*hook = (struct gj_hook){ .spec = spec, .plans = calloc(1, sizeof(*hook->plans)), .plan_cnt = 1 };
+	plan->hook_cnt++;
+	return gj_probe_plan_entry(image, &func, spec->needed_args, hook->plans, NULL);
+}
+
+int gj_feature_plan(const struct gj_image *image, const struct gj_gotab *gotab,
+		    enum gj_feature feature, struct gj_feature_plan *plan_out)
+{
+	unsigned int cnt;
+	const struct gj_hook_spec *specs = gj_feature_specs(feature, &cnt);
+	struct gj_feature_plan plan = { .feature = feature, .hooks = calloc(cnt + 1, sizeof(*plan.hooks)) };
+	int minor = gj_gotab_info(gotab)->go_minor;
+
+	for (unsigned int i = 0; i < cnt; i++) {
+		if (minor < specs[i].first_minor || (specs[i].last_minor && minor > specs[i].last_minor))
+			continue;
+		if (plan_hook(image, gotab, &specs[i], &plan) && !specs[i].is_optional && !plan.err) {
+			plan.err = -EOPNOTSUPP;
+			snprintf(plan.reason, sizeof(plan.reason), "%s is not there", specs[i].function);
+		}
+	}
+	*plan_out = plan;
+	return 0;
+}
+
+void gj_feature_plan_deinit(struct gj_feature_plan *plan)
+{
+	for (unsigned int i = 0; i < plan->hook_cnt; i++)
+		free(plan->hooks[i].plans);
+	free(plan->hooks);
+}
