@@ -33,3 +33,19 @@ ifeq ($(HAVE_BPF),on)
 $(O)/obj/src/record/sampler.o $(O)/fuzz/obj/src/record/sampler.o: $(O)/bpf/sampler.skel.h
 $(O)/obj/src/profile/profiler.o $(O)/fuzz/obj/src/profile/profiler.o: $(O)/bpf/profile.skel.h
 endif
+
+# Objects that src/load carries (.incbin), in the order in which it loads them: features
+# (src/probe/feature.h), those that are always there before and behind them.
+TRACE_OBJECTS := $(foreach name,processes threads tcp census gc alloc netpoll goroutines syscalls metrics,\
+	$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/$(name).bpf.c)))
+
+ifeq ($(HAVE_BPF),on)
+.PHONY: trace-objects
+$(O)/bpf/objects.h: trace-objects
+	$(Q)mkdir -p $(@D)
+	$(Q)for name in $(TRACE_OBJECTS); do \
+		echo "GJ_OBJECT($$name, \"$(O)/bpf/$$name.bpf.o\")"; done >$@.new
+	$(Q)cmp -s $@.new $@ && rm $@.new || mv $@.new $@
+$(O)/obj/src/load/objects.o $(O)/fuzz/obj/src/load/objects.o: $(O)/bpf/objects.h \
+	$(TRACE_OBJECTS:%=$(O)/bpf/%.bpf.o)
+endif

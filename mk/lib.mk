@@ -12,6 +12,10 @@ LIB_SRCS += $(O)/gen/pprof/profile.pb-c.c
 PPROF_SRCS := $(wildcard src/pprof/*.c)
 BASE_CFLAGS += -I$(O)/gen
 LDLIBS += -lprotobuf-c
+# src/load carries BPF programs; without them one file says so.
+LIB_DIRS += load
+LIB_SRCS += $(if $(filter on,$(HAVE_BPF)),$(filter-out src/load/no_load.c,\
+	$(sort $(wildcard src/load/*.c))),src/load/no_load.c)
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)

@@ -41,6 +41,8 @@ int gj_cmd_debuginfo(int argc, char **argv);
 int gj_cmd_record(int argc, char **argv);
 int gj_cmd_pprof(int argc, char **argv);
 int gj_cmd_profile(int argc, char **argv);
+int gj_cmd_trace(int argc, char **argv);
+int gj_cmd_untrace(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
 

@@ -19,6 +19,8 @@ static const struct command commands[] = {
 	{ "inject", gj_cmd_inject, "copy of a perf.data file with whole call chains" },
 	{ "pprof", gj_cmd_pprof, "pprof profile of a recording; a recording compared with a profile" },
 	{ "profile", gj_cmd_profile, "CPU profile of Go processes, unwound and added up in the kernel" },
+	{ "trace", gj_cmd_trace, "BPF programs on Go processes: maps that bpftool and dashboards read" },
+	{ "untrace", gj_cmd_untrace, "end what trace started" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },

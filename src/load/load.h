@@ -14,7 +14,7 @@
 #include "probe/feature.h"
 
 struct gj_trace_options {
-	const char *instance;     /* name of its directory: letters, digits, "._-" */
+	const char *instance;     /* name of its directory: letters, digits, "_-" (bpffs takes no dots) */
 	const uint32_t *pids;     /* processes */
 	unsigned int pid_cnt;
 	const char *const *files; /* programs: processes they run now, and those to come */
@@ -22,6 +22,7 @@ struct gj_trace_options {
 	uint32_t features;        /* bit N: enum gj_feature N is wanted */
 	bool is_default;          /* features nobody asked for by name: what cannot be had is told, and left */
 	bool take_over;           /* an instance of that name is replaced */
+	bool is_verbose;          /* what libbpf and the kernel's verifier say is said, too */
 	/* One line without newline: what is hooked, what it costs, what cannot be had. */
 	void (*say)(const char *line);
 };
@@ -30,12 +31,20 @@ struct gj_trace_options {
  * gj_trace_start - load, attach and pin, then return
  *
  * Returns 0, -EEXIST when the instance exists, -EPERM with the capability that is
- * missing, or another negative errno with @diag. On failure nothing stays behind.
+ * missing, or another negative errno with @diag. On failure nothing stays behind. Not to be
+ * called by two threads at once.
  */
 int gj_trace_start(const struct gj_trace_options *options, struct gj_diag *diag);
 
 /* Removes an instance, also one that was half made or half removed. -ENOENT. */
 int gj_trace_stop(const char *instance, struct gj_diag *diag);
+
+/*
+ * Calls @found with the name of each instance until it returns other than 0, which
+ * is then returned; a name need not be there any more. Removes what killed ones left.
+ */
+int gj_trace_instances(int (*found)(void *data, const char *instance), void *data,
+		       struct gj_diag *diag);
 
 /* Features whose objects this build has. Bit N: enum gj_feature N. */
 uint32_t gj_trace_features(void);

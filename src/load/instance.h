@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of src/load share: the programs and processes that are traced,
+ * the objects loaded for them, and the directory they are pinned in.
+ */
+#ifndef GJ_LOAD_INSTANCE_H
+#define GJ_LOAD_INSTANCE_H
+
+#include <sys/types.h>
+
+#include "gj_trace.h"
+#include "goroutine/goroutine.h"
+#include "load/load.h"
+
+struct bpf_object;
+struct bpf_program;
+struct btf;
+
+#define GJ_LOAD_MAX_BINARIES 16 /* what gj_func has room for above GJ_FUNC_SHIFT */
+#define GJ_LOAD_MAX_OBJECTS 16
+#define GJ_LOAD_MAX_MAPS 256
+
+/* One Go program, or a library with a Go runtime in it. */
+struct gj_load_binary {
+	dev_t dev;
+	ino_t ino;
+	bool is_file;             /* asked for by its name: all processes that run it */
+	char *label;              /* for people; owned */
+	int fd;                   /* of the file, which thereby stays the same one; -1 */
+	char path[32];            /* that descriptor's, for the kernel */
+	struct gj_live *live;     /* owns image and gotab where the runtime is in a library; or NULL */
+	struct gj_image *image;
+	struct gj_gotab *gotab;
+	struct gj_trace_target target; /* with bias and inode 0 */
+	struct gj_feature_plan plans[GJ_FEATURE_CNT];
+	uint32_t planned;         /* bit N: plans[N] is made */
+};
+
+struct gj_load_process {
+	uint32_t pid;
+	struct gj_trace_target target;
+	unsigned int binary; /* number of */
+};
+
+struct gj_load_targets {
+	struct gj_load_binary binaries[GJ_LOAD_MAX_BINARIES];
+	unsigned int binary_cnt;
+	struct gj_load_process *processes; /* owned */
+	unsigned int process_cnt;
+};
+
+/* Finds what @options names. 0 or negative errno with @diag; deinit in either case. */
+int gj_load_targets_init(struct gj_load_targets *targets, const struct gj_trace_options *options,
+			 struct gj_diag *diag);
+void gj_load_targets_deinit(struct gj_load_targets *targets);
+
+/*
+ * gj_load_target_fill - what the programs are told of one Go program
+ * @number: of the program in its instance
+ *
+ * Returns 0 or -EOPNOTSUPP with @diag when its release has no such fields or its
+ * slot of g is not known.
+ */
+int gj_load_target_fill(const struct gj_image *image, const struct gj_gotab *gotab,
+			const struct gj_goffsets *offsets, unsigned int number,
+			struct gj_trace_target *target_out, struct gj_diag *diag);
+
+/*
+ * gj_load_names_add - give a BPF object's placeholders the targets' own names
+ * @btf: of an object that is open and not loaded
+ *
+ * enum gj_func gets the functions, enum gj_wait_reason the wait reasons.
+ * @unnamed_out: functions that found no room. Returns 0 or a negative errno.
+ */
+int gj_load_names_add(struct btf *btf, const struct gj_load_targets *targets,
+		      size_t *unnamed_out);
+
+/* A BPF object of this build. */
+struct gj_load_image {
+	const char *name; /* of bpf/NAME.bpf.c */
+	const uint8_t *bytes;
+	size_t size_bytes;
+};
+
+/* Number @index, NULL past the last; in the order in which they are to be loaded. */
+const struct gj_load_image *gj_load_image(size_t index);
+
+/* Links of the kernel (src/load/attach.c). */
+bool gj_load_has_multi(void); /* uprobe.multi: many places in one link */
+
+/* Bits of an instance. */
+struct gj_load_object {
+	const char *name;
+	struct bpf_object *object; /* owned */
+	uint32_t place_cnt;        /* hooked in the targets */
+};
+
+struct gj_load_map {
+	const char *name; /* the object's */
+	int fd;           /* the object's */
+};
+
+struct gj_load {
+	const struct gj_trace_options *options;
+	struct gj_load_targets targets;
+	struct gj_load_object objects[GJ_LOAD_MAX_OBJECTS];
+	size_t object_cnt;
+	struct gj_load_map maps[GJ_LOAD_MAX_MAPS];
+	size_t map_cnt;
+	size_t unnamed_cnt; /* functions without a name in the maps */
+	bool has_multi;
+	int stage_fd;    /* holds the lock of the directory that is being filled; -1 */
+	char stage[512]; /* its path; "" */
+};
+
+/*
+ * gj_load_object - open, fit and load one object
+ * @image: which
+ * @feature: whose hooks its programs go to; GJ_FEATURE_CNT: none
+ *
+ * Returns 0, or a negative errno with @diag; then nothing of it is left.
+ */
+int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
+		   enum gj_feature feature, struct gj_diag *diag);
+
+/* Places where @program of @feature goes in @binary, or all where offs_out is NULL. */
+size_t gj_load_places(const struct gj_load_binary *binary, enum gj_feature feature,
+		      const char *program, uint64_t *offs_out);
+
+/* Attaches all programs of an object and pins their links below the stage. */
+int gj_load_attach(struct gj_load *load, struct gj_load_object *object, enum gj_feature feature,
+		   struct gj_diag *diag);
+
+/* The bpf file system (src/load/pins.c). */
+int gj_pins_open(struct gj_diag *diag); /* mounted, and our directories are there */
+int gj_pins_check_name(const char *instance, struct gj_diag *diag);
+bool gj_pins_exist(const char *instance);
+/* Makes load->stage, a directory that nobody takes for an instance; with links/ and progs/. */
+int gj_pins_stage(struct gj_load *load, struct gj_diag *diag);
+/* The stage gets the instance's name; one of that name is removed with @take_over. */
+int gj_pins_publish(struct gj_load *load, struct gj_diag *diag);
+/* Removes a stage; what was published is none any more. */
+void gj_pins_unstage(struct gj_load *load);
+int gj_pins_remove(const char *instance, struct gj_diag *diag);
+void gj_pins_clean(void); /* what killed ones have left */
+
+/* The capability that is missing, in words, with -EPERM; 0. */
+int gj_load_check_caps(struct gj_diag *diag);
+
+#endif

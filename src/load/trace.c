@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * An instance from beginning to end: targets found, objects loaded, maps filled,
+ * programs attached, all of it in a directory that gets its name last.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "load/instance.h"
+
+/* libbpf prints through one function for all; who started says where to. */
+static void (*say_all)(const char *line);
+
+static int print(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	char text[1024], *line = text, *end;
+
+	if (!say_all || level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(text, sizeof(text), fmt, args);
+	for (; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		if (end)
+			*end = '\0';
+		if (*line)
+			say_all(line);
+		if (!end)
+			break;
+	}
+	return 0;
+}
+
+static void say(const struct gj_load *load, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(const struct gj_load *load, const char *fmt, ...)
+{
+	char line[1024];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	load->options->say(line);
+}
+
+/* The feature an object is for; GJ_FEATURE_CNT: for all. */
+static enum gj_feature feature_of(const char *name)
+{
+	enum gj_feature feature;
+
+	return gj_feature_find(name, strlen(name), &feature) ? GJ_FEATURE_CNT : feature;
+}
+
+/* Whether one of the targets has what @feature needs; else why not, in @diag. */
+static int check_feature(const struct gj_load *load, enum gj_feature feature, struct gj_diag *diag)
+{
+	struct gj_diag why = { 0 };
+	unsigned int cnt = 0;
+
+	for (unsigned int i = 0; i < load->targets.binary_cnt; i++) {
+		const struct gj_load_binary *binary = &load->targets.binaries[i];
+		const struct gj_feature_plan *plan = &binary->plans[feature];
+
+		if (!plan->err)
+			cnt++;
+		else
+			gj_diag_set(&why, plan->err, "%s cannot be had: %s: %s",
+				    gj_feature_name(feature), binary->label, plan->reason);
+		/* In one of several targets, or part of it. */
+		if (!plan->err && plan->reason[0])
+			say(load, "%s: %s: %s", gj_feature_name(feature), binary->label,
+			    plan->reason);
+	}
+	if (cnt && why.err && load->options->is_default)
+		say(load, "%s", why.text);
+	if (!why.err || (cnt && load->options->is_default))
+		return 0;
+	return gj_diag_set(diag, why.err, "%s", why.text);
+}
+
+static int load_feature(struct gj_load *load, const struct gj_load_image *image,
+			struct gj_diag *diag)
+{
+	enum gj_feature feature = feature_of(image->name);
+	struct gj_diag why = { 0 };
+	int err = 0;
+
+	if (feature != GJ_FEATURE_CNT && !(load->options->features & 1u << feature))
+		return 0;
+	if (feature != GJ_FEATURE_CNT)
+		err = check_feature(load, feature, &why);
+	if (!err)
+		err = gj_load_object(load, image, feature, &why);
+	if (!err)
+		return 0;
+	if (feature == GJ_FEATURE_CNT || !load->options->is_default || err == -EPERM || err == -ENOMEM)
+		return gj_diag_set(diag, err, "%s", why.text);
+	say(load, "%s", why.text);
+	return 0;
+}
+
+/* MKDEV of include/linux/kdev_t.h. */
+static struct gj_exe exe_of(const struct gj_load_binary *binary)
+{
+	return (struct gj_exe){
+		.ino = binary->ino,
+		.dev = (uint32_t)major(binary->dev) << 20 | (minor(binary->dev) & 0xfffff),
+	};
+}
+
+static int fill(const struct gj_load *load, struct gj_diag *diag)
+{
+	const struct gj_load_targets *targets = &load->targets;
+	int processes = -1, programs = -1, err = 0;
+
+	for (size_t i = 0; i < load->map_cnt; i++) {
+		if (!strcmp(load->maps[i].name, "targets"))
+			processes = load->maps[i].fd;
+		if (!strcmp(load->maps[i].name, "programs"))
+			programs = load->maps[i].fd;
+	}
+	for (unsigned int i = 0; processes >= 0 && !err && i < targets->process_cnt; i++)
+		if (bpf_map_update_elem(processes, &targets->processes[i].pid,
+					&targets->processes[i].target, BPF_ANY))
+			err = -errno;
+	for (unsigned int i = 0; programs >= 0 && !err && i < targets->binary_cnt; i++) {
+		struct gj_exe exe = exe_of(&targets->binaries[i]);
+
+		if (targets->binaries[i].is_file &&
+		    bpf_map_update_elem(programs, &exe, &targets->binaries[i].target, BPF_ANY))
+			err = -errno;
+	}
+	return err ? gj_diag_set(diag, err, "the targets find no room in their maps: %s",
+				 strerror(-err)) : 0;
+}
+
+static int make(struct gj_load *load, struct gj_diag *diag)
+{
+	const struct gj_load_image *image;
+	int err = gj_pins_stage(load, diag);
+
+	for (size_t i = 0; !err && (image = gj_load_image(i)); i++)
+		err = load_feature(load, image, diag);
+	if (!err && !load->object_cnt)
+		err = gj_diag_set(diag, -EOPNOTSUPP, "nothing of what is asked for can be had here");
+	if (!err)
+		err = fill(load, diag);
+	for (size_t i = 0; !err && i < load->object_cnt; i++)
+		err = gj_load_attach(load, &load->objects[i], feature_of(load->objects[i].name), diag);
+	return err ? err : gj_pins_publish(load, diag);
+}
+
+static void tell(const struct gj_load *load)
+{
+	for (size_t i = 0; i < load->object_cnt; i++) {
+		const struct gj_load_object *object = &load->objects[i];
+
+		if (feature_of(object->name) == GJ_FEATURE_CNT)
+			continue;
+		if (object->place_cnt)
+			say(load, "%s: hooked at %u places", object->name, object->place_cnt);
+		else
+			say(load, "%s: nothing is hooked in the target", object->name);
+	}
+	if (load->unnamed_cnt)
+		say(load, "%zu functions are shown by number: the kernel takes no more names",
+		    load->unnamed_cnt);
+	say(load, "%u process%s; maps: %s/%s; gojitter untrace --instance %s removes them",
+	    load->targets.process_cnt, load->targets.process_cnt == 1 ? "" : "es", GJ_TRACE_PINS,
+	    load->options->instance, load->options->instance);
+}
+
+static int start(struct gj_load *load, struct gj_diag *diag)
+{
+	int err = gj_pins_check_name(load->options->instance, diag);
+
+	if (!err)
+		err = gj_load_check_caps(diag);
+	if (!err)
+		err = gj_pins_open(diag);
+	if (err)
+		return err;
+	gj_pins_clean();
+	if (!load->options->take_over && gj_pins_exist(load->options->instance))
+		return gj_diag_set(diag, -EEXIST,
+				   "instance %s is there already; --take-over replaces it, gojitter untrace --instance %s removes it",
+				   load->options->instance, load->options->instance);
+	err = gj_load_targets_init(&load->targets, load->options, diag);
+	if (!err) {
+		load->has_multi = gj_load_has_multi();
+		err = make(load, diag);
+	}
+	return err;
+}
+
+int gj_trace_start(const struct gj_trace_options *options, struct gj_diag *diag)
+{
+	static struct gj_load load;
+	struct gj_diag why = { 0 };
+	int err;
+
+	load = (struct gj_load){ .options = options, .stage_fd = -1 };
+	say_all = options->is_verbose ? options->say : NULL;
+	libbpf_set_print(print);
+	err = start(&load, &why);
+	if (!err)
+		tell(&load);
+	/* Also what was taken over. */
+	gj_pins_unstage(&load);
+	for (size_t i = 0; i < load.object_cnt; i++)
+		bpf_object__close(load.objects[i].object);
+	gj_load_targets_deinit(&load.targets);
+	return err ? gj_diag_set(diag, err, "%s", why.err ? why.text : strerror(-err)) : 0;
+}
+
+int gj_trace_stop(const char *instance, struct gj_diag *diag)
+{
+	int err = gj_pins_check_name(instance, diag);
+
+	if (!err)
+		err = gj_pins_open(diag);
+	if (err)
+		return err;
+	gj_pins_clean();
+	return gj_pins_remove(instance, diag);
+}
