@@ -38,6 +38,8 @@ struct gj_load_binary {
 
 struct gj_load_process {
 	uint32_t pid;
+	dev_t dev;      /* of its program */
+	ino_t ino;
 	struct gj_trace_target target;
 	unsigned int binary; /* number of */
 };
@@ -52,6 +54,8 @@ struct gj_load_targets {
 /* Finds what @options names. 0 or negative errno with @diag; deinit in either case. */
 int gj_load_targets_init(struct gj_load_targets *targets, const struct gj_trace_options *options,
 			 struct gj_diag *diag);
+/* Whether it is there and runs the program it ran. */
+bool gj_load_is_running(const struct gj_load_process *process);
 void gj_load_targets_deinit(struct gj_load_targets *targets);
 
 /*
@@ -122,6 +126,9 @@ struct gj_load {
  */
 int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
 		   enum gj_feature feature, struct gj_diag *diag);
+
+/* Descriptor of the instance's map called @name, -1: there is none yet. */
+int gj_load_find_map(const struct gj_load *load, const char *name);
 
 /* Places where @program of @feature goes in @binary, or all where offs_out is NULL. */
 size_t gj_load_places(const struct gj_load_binary *binary, enum gj_feature feature,

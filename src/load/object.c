@@ -63,8 +63,7 @@ static int fit_programs(struct gj_load *load, struct gj_load_object *object,
 	return err;
 }
 
-/* The instance's map called @name, -1: none yet. */
-static int find_map(const struct gj_load *load, const char *name)
+int gj_load_find_map(const struct gj_load *load, const char *name)
 {
 	for (size_t i = 0; i < load->map_cnt; i++)
 		if (!strcmp(load->maps[i].name, name))
@@ -74,7 +73,7 @@ static int find_map(const struct gj_load *load, const char *name)
 
 static int share_map(struct gj_load *load, struct bpf_map *map, struct gj_diag *diag)
 {
-	int fd = bpf_map__is_internal(map) ? -1 : find_map(load, bpf_map__name(map));
+	int fd = bpf_map__is_internal(map) ? -1 : gj_load_find_map(load, bpf_map__name(map));
 	struct bpf_map_info info = { 0 };
 	uint32_t size_bytes = sizeof(info);
 
@@ -109,7 +108,7 @@ static int keep_maps(struct gj_load *load, struct bpf_object *object, struct gj_
 	bpf_object__for_each_map(map, object) {
 		const char *name = bpf_map__name(map);
 
-		if (bpf_map__is_internal(map) || find_map(load, name) >= 0)
+		if (bpf_map__is_internal(map) || gj_load_find_map(load, name) >= 0)
 			continue;
 		if (load->map_cnt == GJ_LOAD_MAX_MAPS)
 			return gj_diag_set(diag, -E2BIG, "more than %d maps", GJ_LOAD_MAX_MAPS);

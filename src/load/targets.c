@@ -132,6 +132,23 @@ static int find_bias(uint32_t pid, const struct gj_image *image, uint64_t *bias_
 	return err ? -ESRCH : 0;
 }
 
+/* True when process @pid is there; then also its program's file. */
+static bool stat_exe(uint32_t pid, struct stat *st_out)
+{
+	char exe[32];
+
+	snprintf(exe, sizeof(exe), "/proc/%u/exe", pid);
+	return !stat(exe, st_out);
+}
+
+bool gj_load_is_running(const struct gj_load_process *process)
+{
+	struct stat st;
+
+	return stat_exe(process->pid, &st) && st.st_dev == process->dev &&
+	       st.st_ino == process->ino;
+}
+
 static int add_process(struct gj_load_targets *targets, uint32_t pid, unsigned int number,
 		       struct gj_diag *diag)
 {
@@ -139,11 +156,17 @@ static int add_process(struct gj_load_targets *targets, uint32_t pid, unsigned i
 	struct gj_load_process process = { .pid = pid, .target = binary->target, .binary = number };
 	struct gj_load_process *list;
 	uint64_t bias = 0;
+	struct stat st;
 	int err = 0;
 
 	for (unsigned int i = 0; i < targets->process_cnt; i++)
 		if (targets->processes[i].pid == pid)
 			return 0;
+	/* First, so that it is the program whose bias is read or one before it. */
+	if (!stat_exe(pid, &st))
+		return gj_diag_set(diag, -ESRCH, "process %u has ended", pid);
+	process.dev = st.st_dev;
+	process.ino = st.st_ino;
 	if (binary->live)
 		bias = gj_live_bias(binary->live);
 	else
@@ -174,8 +197,8 @@ static int explain_process(uint32_t pid, struct gj_diag *diag)
 static int add_pid(struct gj_load_targets *targets, uint32_t pid, struct gj_diag *diag)
 {
 	struct gj_load_binary *binary;
-	struct stat st;
 	char exe[32], label[4096];
+	struct stat st;
 	ssize_t size_bytes;
 	unsigned int number;
 	int err;
@@ -209,11 +232,9 @@ static int add_running(struct gj_load_targets *targets, unsigned int number, str
 
 	while (!err && (entry = readdir(proc))) {
 		unsigned long pid = strtoul(entry->d_name, NULL, 10);
-		char exe[64];
 		struct stat st;
 
-		snprintf(exe, sizeof(exe), "/proc/%lu/exe", pid);
-		if (!pid || stat(exe, &st) || st.st_dev != binary->dev || st.st_ino != binary->ino)
+		if (!pid || !stat_exe((uint32_t)pid, &st) || st.st_dev != binary->dev || st.st_ino != binary->ino)
 			continue;
 		err = add_process(targets, (uint32_t)pid, number, NULL);
 		if (err == -ESRCH)

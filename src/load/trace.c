@@ -116,14 +116,8 @@ static struct gj_exe exe_of(const struct gj_load_binary *binary)
 static int fill(const struct gj_load *load, struct gj_diag *diag)
 {
 	const struct gj_load_targets *targets = &load->targets;
-	int processes = -1, programs = -1, err = 0;
+	int processes = gj_load_find_map(load, "targets"), programs = gj_load_find_map(load, "programs"), err = 0;
 
-	for (size_t i = 0; i < load->map_cnt; i++) {
-		if (!strcmp(load->maps[i].name, "targets"))
-			processes = load->maps[i].fd;
-		if (!strcmp(load->maps[i].name, "programs"))
-			programs = load->maps[i].fd;
-	}
 	for (unsigned int i = 0; processes >= 0 && !err && i < targets->process_cnt; i++)
 		if (bpf_map_update_elem(processes, &targets->processes[i].pid,
 					&targets->processes[i].target, BPF_ANY))
@@ -139,6 +133,31 @@ static int fill(const struct gj_load *load, struct gj_diag *diag)
 				 strerror(-err)) : 0;
 }
 
+/*
+ * What has ended, or has become another program, before processes.bpf.c could see
+ * it. -ESRCH when nothing is left that was asked for by number.
+ */
+static int check_processes(const struct gj_load *load, struct gj_diag *diag)
+{
+	const struct gj_load_targets *targets = &load->targets;
+	unsigned int left_cnt = 0;
+	int map = gj_load_find_map(load, "targets");
+
+	for (unsigned int i = 0; i < targets->process_cnt; i++) {
+		const struct gj_load_process *process = &targets->processes[i];
+
+		if (gj_load_is_running(process)) {
+			left_cnt++;
+			continue;
+		}
+		if (map >= 0)
+			bpf_map_delete_elem(map, &process->pid);
+		say(load, "process %u has ended, or has become another program", process->pid);
+	}
+	return left_cnt || load->options->file_cnt ? 0 :
+	       gj_diag_set(diag, -ESRCH, "no process is left to trace");
+}
+
 static int make(struct gj_load *load, struct gj_diag *diag)
 {
 	const struct gj_load_image *image;
@@ -152,6 +171,8 @@ static int make(struct gj_load *load, struct gj_diag *diag)
 		err = fill(load, diag);
 	for (size_t i = 0; !err && i < load->object_cnt; i++)
 		err = gj_load_attach(load, &load->objects[i], feature_of(load->objects[i].name), diag);
+	if (!err)
+		err = check_processes(load, diag);
 	return err ? err : gj_pins_publish(load, diag);
 }
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What becomes of the processes of an instance: one that ends is no target any
+ * more, nor is one that becomes another program; one that becomes a program of
+ * the instance is. So programs need not ask on every hit whether a number still
+ * means the process it meant.
+ */
+#include <linux/bpf.h>
+
+#include "trace.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct atomic___live {
+	int counter;
+} GJ_KERNEL_TYPE;
+
+struct signal_struct___live {
+	struct atomic___live live;
+} GJ_KERNEL_TYPE;
+
+struct task_struct___signal {
+	struct signal_struct___live *signal;
+} GJ_KERNEL_TYPE;
+
+SEC("syscall")
+int gj_begin(void *ctx __attribute__((unused)))
+{
+	gj_pid_begin((void *)bpf_get_current_task());
+	return 0;
+}
+
+/* Behind the change: memory and file are those of the new program. */
+SEC("tp_btf/sched_process_exec")
+int gj_process_exec(__u64 *ctx __attribute__((unused)))
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u32 tgid = gj_current_pid_tid(task) >> 32;
+
+	bpf_map_delete_elem(&targets, &tgid);
+	gj_target_adopt(task, tgid);
+	return 0;
+}
+
+/* Of every thread; kernel/exit.c has taken this one off signal->live by now. */
+SEC("tp_btf/sched_process_exit")
+int gj_process_exit(__u64 *ctx __attribute__((unused)))
+{
+	struct task_struct___signal *task = (void *)bpf_get_current_task();
+	__u32 tgid;
+
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0;
+	tgid = gj_current_pid_tid((void *)task) >> 32;
+	bpf_map_delete_elem(&targets, &tgid);
+	return 0;
+}
