@@ -222,6 +222,12 @@ LONG_SCRIPTS += tests/bpf/profile-long.sh
 LONG_SCRIPTS += tests/bpf/vm.sh
 BENCH_SCRIPTS += tests/bench/profile.sh
 
+# gojitter trace.
+CHECK_SCRIPTS += \
+	tests/load/reasons.sh \
+	tests/load/trace.sh \
+	tests/load/faults.sh
+
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast
 # they are, so two of them run at a time.
@@ -256,6 +262,9 @@ TEST_PROGRAMS += \
 	pprof/dump \
 	stitch/repair \
 	sym/buildid
+
+TEST_PROGRAMS += \
+	load/reasons
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
