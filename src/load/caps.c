@@ -34,3 +34,8 @@ int gj_load_check_caps(struct gj_diag *diag)
 			   has_bpf ? "CAP_PERFMON is" :
 			   has_perfmon ? "CAP_BPF is" : "CAP_BPF and CAP_PERFMON are");
 }
+
+bool gj_load_may_ptrace(void)
+{
+	return effective() & 1ull << CAP_SYS_PTRACE;
+}

@@ -153,5 +153,6 @@ void gj_pins_clean(void); /* what killed ones have left */
 
 /* The capability that is missing, in words, with -EPERM; 0. */
 int gj_load_check_caps(struct gj_diag *diag);
+bool gj_load_may_ptrace(void); /* CAP_SYS_PTRACE: processes of other users */
 
 #endif

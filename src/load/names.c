@@ -152,22 +152,32 @@ static int make_unique(struct names *names)
 	return 0;
 }
 
-static int add_functions(struct names *names, const struct gj_load_binary *binary,
+static bool is_runtime(const char *name)
+{
+	return !strncmp(name, "runtime.", 8);
+}
+
+/* @room: how many it may have; the runtime's come first, then from the program's own back to its libraries'. */
+static int add_functions(struct names *names, const struct gj_load_binary *binary, size_t room,
 			 bool with_dots, size_t *unnamed)
 {
 	const struct gj_goinfo *info = gj_gotab_info(binary->gotab);
 	struct gj_gofunc func;
 	int err = 0;
 
-	for (uint32_t i = 0; !err && i < info->func_cnt; i++) {
-		if (gj_gotab_func(binary->gotab, i, &func) || func.entry_va < info->text_va)
+	for (uint64_t i = 0; !err && i < 2ull * info->func_cnt; i++) {
+		bool with_runtime = i < info->func_cnt;
+		/* Linkers put what depends on others behind them. */
+		uint32_t index = info->func_cnt - 1 - (uint32_t)(i % info->func_cnt);
+
+		if (gj_gotab_func(binary->gotab, index, &func) || func.entry_va < info->text_va ||
+		    is_runtime(func.name) != with_runtime)
 			continue;
-		/* One place is for the placeholder's own. */
-		if (names->cnt == MAX_ENUMERATORS - 1 ||
-		    func.entry_va - info->text_va >= GJ_FUNC_MASK) {
+		if (!room || func.entry_va - info->text_va >= GJ_FUNC_MASK) {
 			++*unnamed;
 			continue;
 		}
+		room--;
 		err = add(names, function_ident(func.name, with_dots),
 			  binary->target.program << GJ_FUNC_SHIFT |
 				  (uint32_t)(func.entry_va - info->text_va + 1));
@@ -261,8 +271,11 @@ static int name_functions(struct btf *btf, uint32_t placeholder,
 	bool with_dots = takes_dots();
 	int err = 0;
 
+	/* One place is for the placeholder's own; what one program leaves others have. */
 	for (unsigned int i = 0; !err && i < targets->binary_cnt; i++)
-		err = add_functions(&names, &targets->binaries[i], with_dots, unnamed_out);
+		err = add_functions(&names, &targets->binaries[i],
+				    (MAX_ENUMERATORS - 1 - names.cnt) / (targets->binary_cnt - i),
+				    with_dots, unnamed_out);
 	if (!err)
 		err = replace(btf, placeholder, &names);
 	deinit(&names);

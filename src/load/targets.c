@@ -185,9 +185,10 @@ static int add_process(struct gj_load_targets *targets, uint32_t pid, unsigned i
 static int explain_process(uint32_t pid, struct gj_diag *diag)
 {
 	if (errno == EACCES || errno == EPERM)
-		return gj_diag_set(diag, -EPERM,
-				   "process %u: no permission to look into it (CAP_SYS_PTRACE is missing); run as root or as its owner",
-				   pid);
+		return gj_diag_set(diag, -EPERM, "process %u: no permission to look into it; %s", pid,
+				   gj_load_may_ptrace() ?
+					   "it has capabilities that this process has not" :
+					   "CAP_SYS_PTRACE is missing; run as root or as its owner");
 	if (errno == ENOENT && !kill((pid_t)pid, 0))
 		return gj_diag_set(diag, -ENOENT, "process %u has no program: a kernel thread, or it has ended",
 				   pid);
