@@ -160,6 +160,7 @@ static int find_image(struct gj_live *live, const struct gj_vma **mapping_out,
 		if (!(mapping->flags & PF_X) || !is_file(mapping) || was_seen(live->maps, i))
 			continue;
 		if (!open_mapped(live, mapping, NULL)) {
+			live->target.is_library = true;
 			*mapping_out = mapping;
 			return 0;
 		}

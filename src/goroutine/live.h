@@ -11,6 +11,7 @@ struct gj_target {
 	struct gj_goffsets offsets;
 	uint64_t allgs_va;
 	uint64_t allm_va;
+	bool is_library; /* of a program that is not Go: its main goroutine ends at once */
 };
 
 /* A stretch of memory to be read. */

@@ -295,6 +295,24 @@ int gj_target_add_gs(const struct gj_target *target, struct gj_buf *out, uint32_
 	return err;
 }
 
+/* A goroutine's stack is a power of two (Go src/runtime/stack.go); a dead one may have none. */
+static bool has_stack(const struct gj_trail_g *g)
+{
+	uint64_t bytes = g->stack_hi - g->stack_lo;
+
+	return g->status == STATUS_DEAD || (g->stack_lo && bytes >= 2048 && !(bytes & (bytes - 1)));
+}
+
+/*
+ * newproc makes the main goroutine first, and allgs is never put in another order.
+ * In a library it ends with initialization (runtime.main), and its g may be
+ * another's by now.
+ */
+static bool is_first(const struct gj_target *target, const struct gj_trail_g *g)
+{
+	return g->status <= STATUS_LAST && (g->goid == 1 || (target->is_library && has_stack(g)));
+}
+
 int gj_target_check(const struct gj_target *target, struct gj_diag *diag)
 {
 	struct gj_trail_g g;
@@ -320,8 +338,7 @@ int gj_target_check(const struct gj_target *target, struct gj_diag *diag)
 	if (g.goid == 0)
 		return gj_diag_set(diag, -EAGAIN, "process %u: its Go runtime has not started yet",
 				   target->pid);
-	/* newproc makes the main goroutine first, and allgs is never put in another order. */
-	if (g.goid != 1 || g.status > STATUS_LAST)
+	if (!is_first(target, &g))
 		return gj_diag_set(diag, -EBADMSG,
 				   "process %u: its first goroutine would be number %llu by the offsets found (%s), not 1; nothing it holds can be trusted",
 				   target->pid, (unsigned long long)g.goid, target->offsets.source);

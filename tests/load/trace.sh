@@ -142,6 +142,49 @@ pids="$pids $pid"
 tap_check 'a program that is going to call exec' starts -p "$pid"
 has_left() { ! has_target "$pid" && [ -d "/proc/$pid" ]; }
 tap_check 'is no target behind it' until_true has_left
+
+# A Go library in a C program: its slot of g is the loader's choice.
+cat >"$work/lib.go" <<'EOF'
+package main
+
+import "C"
+import "time"
+
+//export Begin
+func Begin() { go worker() }
+
+func worker() {
+	for {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func main() {}
+EOF
+cat >"$work/host.c" <<'EOF'
+#include <dlfcn.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	void *library = dlopen(argv[argc - 1], RTLD_NOW);
+	void (*begin)(void) = (void (*)(void))dlsym(library, "Begin");
+
+	begin();
+	for (;;)
+		pause();
+}
+EOF
+cc -o "$work/host" "$work/host.c" -ldl
+library=$($build 1.26 "$work/lib.go" cshared)
+"$work/host" "$library" &
+pid=$!
+pids="$pids $pid"
+until_true grep -q "$library" "/proc/$pid/maps"
+sleep 0.5
+"$gojitter" untrace --instance "$ours"
+tap_check 'a Go library in a C program' starts -p "$pid"
+tap_check 'its process is a target' has_target "$pid"
+stop "$pid"
 tap_check 'untrace without a name takes the only one' sh -c \
 	"[ \$(ls $pins | wc -l) -ne 1 ] || $gojitter untrace"
 "$gojitter" untrace --instance "$ours" 2>/dev/null
