@@ -39,7 +39,7 @@ static int link_multi(int program_fd, const char *path, const uint64_t *offs, si
 	return fd < 0 ? -errno : (int)fd;
 }
 
-bool gj_load_has_multi(void)
+enum gj_load_multi gj_load_find_multi(void)
 {
 	static const struct bpf_insn insns[] = {
 		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0 },
@@ -47,17 +47,23 @@ bool gj_load_has_multi(void)
 	};
 	LIBBPF_OPTS(bpf_prog_load_opts, opts,
 		    .expected_attach_type = (enum bpf_attach_type)TRACE_UPROBE_MULTI);
-	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", insns, 2, &opts), err;
+	int fd = bpf_prog_load(BPF_PROG_TYPE_KPROBE, NULL, "GPL", insns, 2, &opts);
+	enum gj_load_multi multi = GJ_LOAD_SINGLE;
 	uint64_t off = 0;
 
 	if (fd < 0)
-		return false;
-	err = link_multi(fd, "/", &off, 1, 0);
-	if (err >= 0)
-		close(err);
-	close(fd);
+		return GJ_LOAD_SINGLE;
 	/* A directory is no binary: who says so knows what was asked. */
-	return err == -EBADF;
+	if (link_multi(fd, "/", &off, 1, 0) == -EBADF)
+		multi = GJ_LOAD_MULTI_ALL;
+	/*
+	 * Linux 46ba0e49b642 ("bpf: fix multi-uprobe PID filtering logic", 6.10): before it a
+	 * link for a process saw one thread of it, and pid was unsigned.
+	 */
+	if (multi == GJ_LOAD_MULTI_ALL && link_multi(fd, "/", &off, 1, UINT32_MAX) == -EINVAL)
+		multi = GJ_LOAD_MULTI;
+	close(fd);
+	return multi;
 }
 
 /* links/PROGRAM, and for further ones links/PROGRAM-2. */
@@ -137,15 +143,15 @@ static int hook_single(const struct hooking *hooking, struct gj_diag *diag)
 	return err;
 }
 
-/* Every process' own, or where the file was asked for one for all. */
+/* Every process' own, or one for all, whose programs then know their targets. */
 static int hook_binary(struct hooking *hooking, unsigned int binary_number, struct gj_diag *diag)
 {
 	const struct gj_load_targets *targets = &hooking->load->targets;
 	int (*hook)(const struct hooking *hooking, struct gj_diag *diag) =
-		hooking->load->has_multi ? hook_multi : hook_single;
+		hooking->load->multi == GJ_LOAD_SINGLE ? hook_single : hook_multi;
 	int err = 0;
 
-	if (hooking->binary->is_file)
+	if (hooking->binary->is_file || hooking->load->multi == GJ_LOAD_MULTI_ALL)
 		return hook(hooking, diag);
 	for (unsigned int i = 0; !err && i < targets->process_cnt; i++) {
 		if (targets->processes[i].binary != binary_number)

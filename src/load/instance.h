@@ -90,7 +90,12 @@ struct gj_load_image {
 const struct gj_load_image *gj_load_image(size_t index);
 
 /* Links of the kernel (src/load/attach.c). */
-bool gj_load_has_multi(void); /* uprobe.multi: many places in one link */
+enum gj_load_multi {
+	GJ_LOAD_SINGLE,    /* a link for each place */
+	GJ_LOAD_MULTI_ALL, /* uprobe.multi: many places in one link; not for single processes */
+	GJ_LOAD_MULTI,
+};
+enum gj_load_multi gj_load_find_multi(void); /* what this kernel has */
 
 /* Bits of an instance. */
 struct gj_load_object {
@@ -112,7 +117,7 @@ struct gj_load {
 	struct gj_load_map maps[GJ_LOAD_MAX_MAPS];
 	size_t map_cnt;
 	size_t unnamed_cnt; /* functions without a name in the maps */
-	bool has_multi;
+	enum gj_load_multi multi;
 	int stage_fd;    /* holds the lock of the directory that is being filled; -1 */
 	char stage[512]; /* its path; "" */
 };

@@ -56,7 +56,7 @@ static int fit_programs(struct gj_load *load, struct gj_load_object *object,
 		object->place_cnt += (uint32_t)cnt;
 		if (!cnt)
 			err = bpf_program__set_autoload(program, false);
-		else if (load->has_multi)
+		else if (load->multi != GJ_LOAD_SINGLE)
 			err = bpf_program__set_expected_attach_type(
 				program, (enum bpf_attach_type)TRACE_UPROBE_MULTI);
 	}

@@ -213,7 +213,7 @@ static int start(struct gj_load *load, struct gj_diag *diag)
 				   load->options->instance, load->options->instance);
 	err = gj_load_targets_init(&load->targets, load->options, diag);
 	if (!err) {
-		load->has_multi = gj_load_has_multi();
+		load->multi = gj_load_find_multi();
 		err = make(load, diag);
 	}
 	return err;
