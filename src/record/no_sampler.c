@@ -4,12 +4,12 @@
 
 #include "record/sampler.h"
 
-int gj_sampler_open(unsigned int stack_bytes, bool second_stack, uint32_t ring_bytes,
+int gj_sampler_open(unsigned int stack_bytes, unsigned int slice_bytes, uint32_t ring_bytes,
 		    void (*say)(const char *line), struct gj_stack_sampler **sampler_out,
 		    struct gj_diag *diag)
 {
 	(void)stack_bytes;
-	(void)second_stack;
+	(void)slice_bytes;
 	(void)ring_bytes;
 	(void)say;
 	(void)sampler_out;
