@@ -87,7 +87,8 @@ static int parse_what(struct arguments *args, const char *text)
 	args->is_list = !strcmp(text, "list");
 	args->trace.is_default = false;
 	args->trace.features = strcmp(text, "all") ? 0 : known;
-	if (args->is_list || args->trace.features)
+	/* Without any the loader says why. */
+	if (args->is_list || args->trace.features || !known)
 		return 0;
 	while (*text) {
 		size_t bytes = strcspn(text, ",");
@@ -181,7 +182,7 @@ int gj_cmd_trace(int argc, char **argv)
 
 	if (status)
 		return status - 1;
-	if (args.is_list) {
+	if (args.is_list && gj_trace_features()) {
 		print_list();
 		return 0;
 	}

@@ -184,7 +184,8 @@ static void tell(const struct gj_load *load)
 		if (feature_of(object->name) == GJ_FEATURE_CNT)
 			continue;
 		if (object->place_cnt)
-			say(load, "%s: hooked at %u places", object->name, object->place_cnt);
+			say(load, "%s: hooked at %u place%s", object->name, object->place_cnt,
+			    object->place_cnt == 1 ? "" : "s");
 		else
 			say(load, "%s: nothing is hooked in the target", object->name);
 	}
