@@ -95,15 +95,22 @@ static int lock_making(void)
 	return fd;
 }
 
+/* Below GJ_MAKING, of a name nobody has used. */
+static void name_made(const char *instance, char path_out[512])
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	snprintf(path_out, 512, "%s/%s-%d-%llx", GJ_MAKING, instance, (int)getpid(),
+		 (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
+}
+
 int gj_pins_stage(struct gj_load *load, struct gj_diag *diag)
 {
 	int lock_fd = lock_making(), err;
 	char path[640];
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(load->stage, sizeof(load->stage), "%s/%s-%d-%llx", GJ_MAKING, load->options->instance,
-		 (int)getpid(), (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
+	name_made(load->options->instance, load->stage);
 	err = make_directory(load->stage, diag);
 	if (!err) {
 		load->stage_fd = open(load->stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -231,14 +238,11 @@ void gj_pins_clean(void)
 }
 
 /* Where what is replaced or removed goes: among what is being made, without a lock. */
-static int discard(const char *path, struct gj_diag *diag)
+static int discard(const char *instance, const char *path, struct gj_diag *diag)
 {
-	char to[640];
-	struct timespec now;
+	char to[512];
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	snprintf(to, sizeof(to), "%s/old-%d-%llx", GJ_MAKING, (int)getpid(),
-		 (unsigned long long)now.tv_sec * 1000000000u + (unsigned long long)now.tv_nsec);
+	name_made(instance, to);
 	if (rename(path, to))
 		return gj_diag_set(diag, -errno, "%s: %s", path,
 				   errno == ENOENT ? "there is no such instance" : strerror(errno));
@@ -255,7 +259,7 @@ int gj_pins_publish(struct gj_load *load, struct gj_diag *diag)
 	if (load->options->take_over && !access(path, F_OK)) {
 		if (!renameat2(AT_FDCWD, load->stage, AT_FDCWD, path, RENAME_EXCHANGE))
 			return 0;
-		err = discard(path, diag);
+		err = discard(load->options->instance, path, diag);
 	}
 	if (err)
 		return err;
@@ -287,7 +291,7 @@ int gj_pins_remove(const char *instance, struct gj_diag *diag)
 	path_of(instance, path);
 	if (access(path, F_OK))
 		return gj_diag_set(diag, -ENOENT, "there is no instance %s", instance);
-	return discard(path, diag);
+	return discard(instance, path, diag);
 }
 
 int gj_trace_instances(int (*found)(void *data, const char *instance), void *data,

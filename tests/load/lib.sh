@@ -62,9 +62,27 @@ has_target() # PID
 	dump targets | grep -Eq "\"key\":$1,|\"key\": *$1,"
 }
 
-# Programs of ours that the kernel holds, by number.
-programs() { bpftool prog show | sed -n 's/^\([0-9]*\): .* name gj_.*/\1/p' | sort; }
-links() { bpftool link show | sed -n 's/^\([0-9]*\): .*/\1/p' | sort; }
+# Notes the numbers that the kernel has given to the instance's links and programs.
+note()
+{
+	for kind in link prog; do
+		for pin in "$pins/$ours/${kind}s"/*; do
+			bpftool -j $kind show pinned "$pin" 2>/dev/null |
+				sed -n "s/^[[{]*\"id\":\([0-9]*\).*/$kind \1/p"
+		done
+	done >>"$work/noted"
+}
+
+# None of those noted is there any more, nothing of this instance is pinned.
+nothing_left()
+{
+	while read -r kind id; do
+		! bpftool $kind show id "$id" >/dev/null 2>&1 || { echo "$kind $id"; return 1; }
+	done <"$work/noted"
+	[ -s "$work/noted" ] && [ ! -e "$pins/$ours" ] && no_leftovers
+}
+
+no_leftovers() { ! ls /sys/fs/bpf/gojitter/making | grep "^$ours-"; }
 
 # Fails with exactly one line, which matches; nothing under the instance's name.
 refuses() # STATUS PATTERN ARGUMENTS...

@@ -9,9 +9,6 @@ old=$($build 1.24 tests/load/ticks.go exe)
 new=$($build 1.27 tests/load/ticks.go pie+nodwarf)
 "$(tests/toolchains.sh 1.24 | cut -d' ' -f2)/bin/go" tool nm "$old" >"$work/nm"
 
-links_before=$(links)
-programs_before=$(programs)
-
 address() { awk -v name="$1" '$3 == name { print $1; exit }' "$work/nm"; }
 field() { dump targets | tr ',{}' '\n\n\n' | sed -n "s/.*\"$1\": *\(-\{0,1\}[0-9]*\).*/\1/p" | head -n 1; }
 equals() { [ "$1" = "$2" ] || { echo "$1 is not $2"; return 1; }; }
@@ -19,6 +16,7 @@ equals() { [ "$1" = "$2" ] || { echo "$1 is not $2"; return 1; }; }
 starts() # ARGUMENTS...
 {
 	"$gojitter" trace "$@" --instance "$ours" >"$work/said" 2>&1 || { cat "$work/said"; return 1; }
+	note
 	grep -q "maps: $pins/$ours" "$work/said"
 }
 
@@ -79,18 +77,13 @@ replaces()
 	before=$(ls -i "$pins" | grep " $ours\$")
 	starts -p "$target" --take-over || return 1
 	[ "$before" != "$(ls -i "$pins" | grep " $ours\$")" ] && has_target "$target" &&
-		[ -z "$(ls /sys/fs/bpf/gojitter/making)" ]
+		no_leftovers
 }
 tap_check '--take-over replaces it' replaces
 stop "$target"
 target_gone() { ! has_target "$target"; }
 tap_check 'a process that ends is no target any more' until_true target_gone
 tap_check 'untrace removes it' "$gojitter" untrace --instance "$ours"
-nothing_left()
-{
-	equals "$(links)" "$links_before" && equals "$(programs)" "$programs_before" &&
-		[ ! -e "$pins/$ours" ] && [ -z "$(ls /sys/fs/bpf/gojitter/making)" ]
-}
 tap_check 'no link, no program, no pin is left' until_true nothing_left
 
 # By file: one that runs and one to come; a release of the other numbering beside it.
