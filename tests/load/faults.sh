@@ -140,6 +140,31 @@ tap_check 'CAP_BPF alone' refuses 1 'CAP_PERFMON is missing' as ,+bpf -p "$pid"
 tap_check 'CAP_PERFMON alone' refuses 1 'CAP_BPF is missing' as ,+perfmon -p "$pid"
 tap_check 'none of it reached the target' is_ticking "$pid"
 
+# With both, and a bpf file system that may be written, on a process of its own.
+cp "$ticks" "$work/program"
+chmod 755 "$work/program"
+cat >"$work/least.sh" <<'EOF'
+mount -t bpf -o mode=0777 bpf /sys/fs/bpf
+as() { setpriv --reuid 65534 --regid 65534 --clear-groups --bounding-set "$caps" \
+	--inh-caps "$caps" --ambient-caps "$caps" "$@"; }
+caps=-all
+as "$1/program" >"$1/least" &
+until [ -s "$1/least" ]; do sleep 0.05; done
+pid=$(pgrep -f "^$1/program")
+caps=-all,+bpf,+perfmon
+as "$1/gojitter" trace -q -p "$pid" --instance "$2" && bpftool map dump pinned \
+	"/sys/fs/bpf/gojitter/v1/$2/targets" | grep -q "\"key\": $pid," &&
+	as "$1/gojitter" untrace --instance "$2"
+status=$?
+kill "$pid"
+exit $status
+EOF
+if grep -q uprobe_multi /proc/kallsyms; then
+	tap_check 'CAP_BPF and CAP_PERFMON are enough' unshare -m sh "$work/least.sh" "$work" "$ours"
+else
+	tap_skip 'CAP_BPF and CAP_PERFMON are enough' 'this kernel has no uprobe.multi (Linux 6.6)'
+fi
+
 # Namespaces: the file is nowhere to be seen from outside; numbers are the loader's.
 tap_check 'a program in a mount namespace of its own' sh -c "
 	unshare -m sh -c 'mount -t tmpfs none /mnt && cp $ticks /mnt/app && exec /mnt/app' >$work/inner &
