@@ -227,6 +227,7 @@ CHECK_SCRIPTS += \
 	tests/load/reasons.sh \
 	tests/load/trace.sh \
 	tests/load/faults.sh
+LONG_SCRIPTS += tests/load/kernels.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast

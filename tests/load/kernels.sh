@@ -1,0 +1,64 @@
+#!/bin/sh
+# gojitter trace on Debian's kernels, stable's, the next one's and the newest, in an
+# emulated machine: with and without uprobe.multi, with and without dots in names.
+. tests/tap.sh
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+top=$(pwd)
+build=$(cd "$O" && pwd)
+ticks=$(tests/fixtures/build.sh 1.26 tests/load/ticks.go exe) || exit 1
+
+cat >"$work/script" <<END
+uname -r >/mnt/version
+cd '$top' || exit 1
+'$ticks' >/mnt/ticks &
+target=\$!
+until [ -s /mnt/ticks ]; do sleep 1; done
+'$build/gojitter' trace -p \$target --what all --instance kernels 2>/mnt/said.err || exit 2
+pins=/sys/fs/bpf/gojitter/v1/kernels
+ls \$pins/links >/mnt/links
+sleep 2
+bpftool map dump pinned \$pins/targets >/mnt/targets || exit 3
+for map in \$pins/*; do
+	id=\$(bpftool -j map show pinned \$map 2>/dev/null | sed -n 's/.*"btf_id":\([0-9]*\).*/\1/p')
+	[ -z "\$id" ] || bpftool btf dump id \$id >>/mnt/btf
+done
+kill \$target
+sleep 2
+bpftool map dump pinned \$pins/targets >/mnt/gone || exit 4
+'$build/gojitter' untrace 2>>/mnt/said.err || exit 5
+bpftool link show >/mnt/left
+[ ! -e \$pins ] || exit 6
+END
+
+boot() # SUITE
+{
+	kernel=$(tests/bpf/kernel.sh "$1" 2>"$work/err") || { cat "$work/err"; return 1; }
+	tests/bpf/boot.sh "$kernel" "$work/script" "$share"
+	status=$?
+	cat "$share"/*.err
+	echo "exit status $status of Linux $(cat "$share/version")"
+	return $status
+}
+
+named()
+{
+	grep -Eq "'main[._]worker' val=" "$share/btf" && grep -q "'chan_receive' val=19" "$share/btf"
+}
+
+if [ "$(uname -m)" != x86_64 ]; then
+	tap_skip 'other kernels' 'the emulated machine is an amd64 one'
+	tap_done
+fi
+for suite in bookworm trixie trixie-backports; do
+	share=$work/$suite
+	mkdir "$share"
+	tap_check "$suite: traced, read and taken away" boot "$suite"
+	tap_check "$suite: hooks are in place" test -s "$share/links"
+	tap_check "$suite: the process was a target" grep -q go_minor "$share/targets"
+	tap_check "$suite: and is none behind its end" sh -c "! grep -q go_minor '$share/gone'"
+	tap_check "$suite: functions and wait reasons have names" named
+	tap_check "$suite: no link is left" sh -c "! grep -q . '$share/left'"
+done
+tap_done
