@@ -112,6 +112,22 @@ static int plan_returns(const struct gj_image *image, const struct gj_gofunc *fu
 	return hook->plan_cnt ? 0 : -ENOENT;
 }
 
+/* -ENOENT also when the one called is not in the program. */
+static int plan_calls(const struct gj_image *image, const struct gj_gotab *gotab,
+		      const struct gj_gofunc *func, struct gj_hook *hook)
+{
+	struct gj_gofunc callee;
+	int cnt = gj_gotab_find_name(gotab, hook->spec->callee, &callee);
+
+	if (!cnt)
+		cnt = gj_probe_plan_calls(image, func, callee.entry_va,
+					  hook->spec->at == GJ_HOOK_CALLED, &hook->plans);
+	if (cnt < 0)
+		return cnt;
+	hook->plan_cnt = (unsigned int)cnt;
+	return 0;
+}
+
 static int plan_hook(const struct gj_image *image, const struct gj_gotab *gotab,
 		     const struct gj_hook_spec *spec, struct gj_feature_plan *plan)
 {
@@ -129,6 +145,8 @@ static int plan_hook(const struct gj_image *image, const struct gj_gotab *gotab,
 	plan->hook_cnt++;
 	if (spec->at == GJ_HOOK_RETURN)
 		return plan_returns(image, &func, hook);
+	if (spec->at == GJ_HOOK_CALL || spec->at == GJ_HOOK_CALLED)
+		return plan_calls(image, gotab, &func, hook);
 	hook->plans = malloc(sizeof(*hook->plans));
 	if (!hook->plans)
 		return -ENOMEM;

@@ -31,12 +31,15 @@ enum gj_tier {
 enum gj_hook_at {
 	GJ_HOOK_ENTRY,  /* once a call, arguments intact */
 	GJ_HOOK_RETURN, /* every RET of the function: results are in registers, the frame is gone */
+	GJ_HOOK_CALL,   /* where the function calls @callee; cheap, as the kernel emulates calls */
+	GJ_HOOK_CALLED, /* close behind that call: cheaper than RET, results are not to be had */
 };
 
 /* A row of a feature's table. Where a function differs by release it has a row for each. */
 struct gj_hook_spec {
 	const char *program;  /* BPF program's name in the feature's object */
 	const char *function; /* as .gopclntab names it: "runtime.execute" */
+	const char *callee;   /* of GJ_HOOK_CALL, GJ_HOOK_CALLED; NULL */
 	uint8_t first_minor, last_minor; /* of Go 1.N; 0: no end */
 	enum gj_hook_at at;
 	unsigned int needed_args; /* GJ_ARG_* */

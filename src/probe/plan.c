@@ -16,6 +16,7 @@
 #include <Zydis/Zydis.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/limits.h"
@@ -250,4 +251,60 @@ int gj_probe_plan_entry(const struct gj_image *image, const struct gj_gofunc *fu
 				   gj_image_path(image), func->name);
 	*plan_out = plan;
 	return 0;
+}
+
+/* Whether @insn, an instruction of @code, is a direct call of @callee_va. */
+static bool is_call_of(const struct code *code, const struct insn *insn, uint64_t callee_va)
+{
+	ZyanU64 target;
+
+	return insn->decoded.meta.category == ZYDIS_CATEGORY_CALL &&
+	       insn->operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+	       ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&insn->decoded, &insn->operands[0],
+						     code->entry_va + insn->off, &target)) &&
+	       target == callee_va;
+}
+
+static int add_plan(const struct gj_image *image, const struct code *code, const struct insn *insn,
+		    struct gj_probe_plan **plans, int cnt)
+{
+	struct gj_probe_plan *grown = reallocarray(*plans, (size_t)cnt + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	*plans = grown;
+	grown[cnt] = (struct gj_probe_plan){
+		.entry_va = code->entry_va,
+		.va = code->entry_va + insn->off,
+		.is_emulated = is_emulated_at(code, insn->off),
+	};
+	describe(code, insn, grown[cnt].insn);
+	return gj_image_va_to_off(image, grown[cnt].va, &grown[cnt].file_off) ? -EBADMSG : cnt + 1;
+}
+
+int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *func,
+			uint64_t callee_va, bool is_behind, struct gj_probe_plan **plans_out)
+{
+	struct gj_probe_plan *plans = NULL;
+	struct code code;
+	struct insn insn, at;
+	int cnt = open_code(image, func, &code, NULL);
+
+	for (uint64_t off = 0; cnt >= 0 && decode(&code, off, &insn); off += insn.decoded.length) {
+		uint64_t next = off + insn.decoded.length;
+
+		if (!is_call_of(&code, &insn, callee_va))
+			continue;
+		at = insn;
+		if (is_behind && !find_emulated(&code, next, 0, &at) && !decode(&code, next, &at))
+			cnt = -EBADMSG; /* the function ends in a call */
+		else
+			cnt = add_plan(image, &code, &at, &plans, cnt);
+	}
+	if (cnt > 0) {
+		*plans_out = plans;
+		return cnt;
+	}
+	free(plans);
+	return cnt ? cnt : -ENOENT;
 }

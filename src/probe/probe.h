@@ -58,6 +58,20 @@ int gj_probe_plan_entry(const struct gj_image *image, const struct gj_gofunc *fu
 			struct gj_diag *diag);
 
 /*
+ * gj_probe_plan_calls - where a function calls another one directly
+ * @func: a function that gj_probe_plan_entry understood
+ * @callee_va: entry of the one called
+ * @is_behind: not the call but the first instruction behind it that the kernel
+ *	emulates and that nothing else leads to; what is right behind it where
+ *	there is none
+ * @plans_out: as many as are returned, to be freed by the caller
+ *
+ * Returns the number of calls; -ENOENT without any; -ENOMEM; -EBADMSG.
+ */
+int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *func,
+			uint64_t callee_va, bool is_behind, struct gj_probe_plan **plans_out);
+
+/*
  * gj_probe_is_emulated - whether the kernel emulates the instruction under a uprobe
  * @code: the instruction's bytes
  *
