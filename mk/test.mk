@@ -229,6 +229,9 @@ CHECK_SCRIPTS += \
 	tests/load/faults.sh
 LONG_SCRIPTS += tests/load/kernels.sh
 
+# What gojitter trace tells of the runtime: garbage collector, allocator, netpoller, syscalls.
+CHECK_SCRIPTS += tests/trace/gc.sh
+
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast
 # they are, so two of them run at a time.
