@@ -5,8 +5,7 @@ import sys
 from rare import Run
 
 minor = int(sys.argv[2])
-run = Run("gc", sys.argv[1], {"GOGC": "off"})
-try:
+with Run("gc", sys.argv[1], {"GOGC": "off"}) as run:
     truth = run.truth
     stops = {}
     for key, hist in run.entries("stw"):
@@ -55,5 +54,3 @@ try:
     run.no_drops()
     print("# %d cycles, %s, assists %d (%.1f ms)" % (gc["cycles"], count, sum(
         hist["count"] for hist in assists.values()), helped / 1e6))
-finally:
-    run.finish()

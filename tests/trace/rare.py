@@ -65,9 +65,13 @@ class Run:
         lost = [(key, value) for key, value in self.entries("drops") if value]
         self.check("nothing was dropped", not lost, lost)
 
-    def finish(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
         self.end()
-        sys.exit(1 if self.bad else 0)
+        if not error[0]:
+            sys.exit(1 if self.bad else 0)
 
 
 def join(one, other, name):
