@@ -14,6 +14,21 @@ struct gj_doer {
 	__u64 g;   /* address of its g; 0: of @tid */
 };
 
+/* The kernel's own names, to be relocated. */
+struct pt_regs___kernel {
+	unsigned long orig_ax, sp;
+} GJ_KERNEL_TYPE;
+
+#define GJ_SYS_FUTEX 202
+#define GJ_SYS_EPOLL_WAIT 232
+#define GJ_SYS_EPOLL_PWAIT 281
+
+/* Number of the syscall whose registers a raw_syscalls tracepoint has as its first argument. */
+static __always_inline int gj_syscall_of(__u64 regs)
+{
+	return (int)BPF_CORE_READ((struct pt_regs___kernel *)regs, orig_ax);
+}
+
 /* What new histograms begin with. */
 static const struct gj_hist gj_no_hist;
 
@@ -46,6 +61,12 @@ static __always_inline void gj_count_ns(void *map, const void *key, __u64 ns)
 
 	if (hist)
 		gj_hist_add(hist, ns);
+}
+
+/* Programs at uprobes may be preempted by others on their CPU. */
+static __always_inline void gj_add(__u64 *sum, __u64 value)
+{
+	__sync_fetch_and_add(sum, value);
 }
 
 /* Notes a beginning; what cannot be noted is counted, now and when its end comes. */

@@ -230,7 +230,9 @@ CHECK_SCRIPTS += \
 LONG_SCRIPTS += tests/load/kernels.sh
 
 # What gojitter trace tells of the runtime: garbage collector, allocator, netpoller, syscalls.
-CHECK_SCRIPTS += tests/trace/gc.sh
+CHECK_SCRIPTS += \
+	tests/trace/alloc.sh \
+	tests/trace/gc.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast
