@@ -232,7 +232,8 @@ LONG_SCRIPTS += tests/load/kernels.sh
 # What gojitter trace tells of the runtime: garbage collector, allocator, netpoller, syscalls.
 CHECK_SCRIPTS += \
 	tests/trace/alloc.sh \
-	tests/trace/gc.sh
+	tests/trace/gc.sh \
+	tests/trace/netpoll.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast
