@@ -233,7 +233,8 @@ LONG_SCRIPTS += tests/load/kernels.sh
 CHECK_SCRIPTS += \
 	tests/trace/alloc.sh \
 	tests/trace/gc.sh \
-	tests/trace/netpoll.sh
+	tests/trace/netpoll.sh \
+	tests/trace/syscalls.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast

@@ -265,6 +265,14 @@ static bool is_call_of(const struct code *code, const struct insn *insn, uint64_
 	       target == callee_va;
 }
 
+/* What is behind the call that ends at @next, and behind nothing else. */
+static bool find_behind(const struct code *code, uint64_t next, struct insn *insn_out)
+{
+	if (find_emulated(code, next, 0, insn_out))
+		return true;
+	return !is_jumped_to(code, next, next) && decode(code, next, insn_out);
+}
+
 static int add_plan(const struct gj_image *image, const struct code *code, const struct insn *insn,
 		    struct gj_probe_plan **plans, int cnt)
 {
@@ -296,9 +304,7 @@ int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *fu
 		if (!is_call_of(&code, &insn, callee_va))
 			continue;
 		at = insn;
-		if (is_behind && !find_emulated(&code, next, 0, &at) && !decode(&code, next, &at))
-			cnt = -EBADMSG; /* the function ends in a call */
-		else
+		if (!is_behind || find_behind(&code, next, &at))
 			cnt = add_plan(image, &code, &at, &plans, cnt);
 	}
 	if (cnt > 0) {

@@ -62,8 +62,8 @@ int gj_probe_plan_entry(const struct gj_image *image, const struct gj_gofunc *fu
  * @func: a function that gj_probe_plan_entry understood
  * @callee_va: entry of the one called
  * @is_behind: not the call but the first instruction behind it that the kernel
- *	emulates and that nothing else leads to; what is right behind it where
- *	there is none
+ *	emulates and that nothing else leads to, or else the very first; a call
+ *	with neither, where other paths join, is left out
  * @plans_out: as many as are returned, to be freed by the caller
  *
  * Returns the number of calls; -ENOENT without any; -ENOMEM; -EBADMSG.

@@ -1,0 +1,6 @@
+#!/bin/sh
+# Syscalls of known number and length, and the wait for a P behind them.
+. tests/tap.sh
+. tests/trace/rare.sh
+rare_test syscalls
+tap_done
