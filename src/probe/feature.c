@@ -9,30 +9,10 @@
 #include "probe/feature.h"
 
 /* Tables that are there so far. */
-#if __has_include("probe/hooks_gc.c")
-#define GC gj_hooks_gc, &gj_hooks_gc_cnt
-#else
-#define GC NULL, NULL
-#endif
-#if __has_include("probe/hooks_alloc.c")
-#define ALLOC gj_hooks_alloc, &gj_hooks_alloc_cnt
-#else
-#define ALLOC NULL, NULL
-#endif
-#if __has_include("probe/hooks_netpoll.c")
-#define NETPOLL gj_hooks_netpoll, &gj_hooks_netpoll_cnt
-#else
-#define NETPOLL NULL, NULL
-#endif
 #if __has_include("probe/hooks_goroutines.c")
 #define GOROUTINES gj_hooks_goroutines, &gj_hooks_goroutines_cnt
 #else
 #define GOROUTINES NULL, NULL
-#endif
-#if __has_include("probe/hooks_syscalls.c")
-#define SYSCALLS gj_hooks_syscalls, &gj_hooks_syscalls_cnt
-#else
-#define SYSCALLS NULL, NULL
 #endif
 
 static const struct {
@@ -44,11 +24,11 @@ static const struct {
 	[GJ_FEATURE_THREADS] = { "threads", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_TCP] = { "tcp", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_CENSUS] = { "census", GJ_TIER_ALWAYS },
-	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, GC },
-	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, ALLOC },
-	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, NETPOLL },
+	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, gj_hooks_gc, &gj_hooks_gc_cnt },
+	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, gj_hooks_alloc, &gj_hooks_alloc_cnt },
+	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, gj_hooks_netpoll, &gj_hooks_netpoll_cnt },
 	[GJ_FEATURE_GOROUTINES] = { "goroutines", GJ_TIER_SWITCH, GOROUTINES },
-	[GJ_FEATURE_SYSCALLS] = { "syscalls", GJ_TIER_SWITCH, SYSCALLS },
+	[GJ_FEATURE_SYSCALLS] = { "syscalls", GJ_TIER_SWITCH, gj_hooks_syscalls, &gj_hooks_syscalls_cnt },
 };
 
 const char *gj_feature_name(enum gj_feature feature)

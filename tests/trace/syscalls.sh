@@ -3,4 +3,5 @@
 . tests/tap.sh
 . tests/trace/rare.sh
 rare_test syscalls
+rare_test syscalls_c cgo
 tap_done
