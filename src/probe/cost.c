@@ -12,7 +12,7 @@
 
 #include "probe/probe.h"
 
-#define CALLS 2000
+#define CALLS 1000
 #define ROUNDS 5
 
 static int open_event(struct perf_event_attr *attr, pid_t pid, int cpu)
@@ -39,9 +39,11 @@ __asm__(".text\n"
 	"gj_probe_target:\n"
 	"	push %rbp\n"
 	"	pop %rbp\n"
+	"gj_probe_target_ret:\n"
 	"	ret\n"
 	".size gj_probe_target, . - gj_probe_target\n");
 void gj_probe_target(void);
+void gj_probe_target_ret(void);
 
 /* File and offset of an address of this process, out of /proc/self/maps. */
 static int find_self(uint64_t address, char path_out[4096], uint64_t *off_out)
@@ -80,7 +82,8 @@ static uint64_t time_calls(void)
 	return best / CALLS;
 }
 
-int gj_probe_cost_ns(uint64_t *cost_ns_out)
+/* @address: an instruction of gj_probe_target */
+static int cost_at(uint64_t address, uint64_t *cost_ns_out)
 {
 	struct perf_event_attr attr = { 0 };
 	uint64_t bare, probed, off;
@@ -93,7 +96,7 @@ int gj_probe_cost_ns(uint64_t *cost_ns_out)
 	err = read(fd, type, sizeof(type) - 1) > 0 ? 0 : -EIO;
 	close(fd);
 	if (!err)
-		err = find_self((uint64_t)(uintptr_t)gj_probe_target, path, &off);
+		err = find_self(address, path, &off);
 	if (err)
 		return err;
 	attr.type = (uint32_t)atoi(type);
@@ -108,7 +111,23 @@ int gj_probe_cost_ns(uint64_t *cost_ns_out)
 	*cost_ns_out = probed > bare ? probed - bare : 0;
 	return 0;
 }
+
+int gj_probe_cost_ns(uint64_t *cost_ns_out)
+{
+	return cost_at((uint64_t)(uintptr_t)gj_probe_target, cost_ns_out);
+}
+
+int gj_probe_stepped_cost_ns(uint64_t *cost_ns_out)
+{
+	return cost_at((uint64_t)(uintptr_t)gj_probe_target_ret, cost_ns_out);
+}
 #else
+int gj_probe_stepped_cost_ns(uint64_t *cost_ns_out)
+{
+	(void)cost_ns_out;
+	return -EOPNOTSUPP;
+}
+
 int gj_probe_cost_ns(uint64_t *cost_ns_out)
 {
 	(void)cost_ns_out;

@@ -1,19 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Features by name, and the places of their hooks: entries of functions, and their RETs. */
-#include <Zydis/Zydis.h>
+/* Features by name, and the places of their hooks in one binary. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "probe/feature.h"
-
-/* Tables that are there so far. */
-#if __has_include("probe/hooks_goroutines.c")
-#define GOROUTINES gj_hooks_goroutines, &gj_hooks_goroutines_cnt
-#else
-#define GOROUTINES NULL, NULL
-#endif
 
 static const struct {
 	const char *name;
@@ -27,7 +19,8 @@ static const struct {
 	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, gj_hooks_gc, &gj_hooks_gc_cnt },
 	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, gj_hooks_alloc, &gj_hooks_alloc_cnt },
 	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, gj_hooks_netpoll, &gj_hooks_netpoll_cnt },
-	[GJ_FEATURE_GOROUTINES] = { "goroutines", GJ_TIER_SWITCH, GOROUTINES },
+	[GJ_FEATURE_GOROUTINES] = { "goroutines", GJ_TIER_SWITCH, gj_hooks_goroutines,
+				    &gj_hooks_goroutines_cnt },
 	[GJ_FEATURE_SYSCALLS] = { "syscalls", GJ_TIER_SWITCH, gj_hooks_syscalls, &gj_hooks_syscalls_cnt },
 };
 
@@ -57,121 +50,135 @@ const struct gj_hook_spec *gj_feature_specs(enum gj_feature feature, unsigned in
 	return features[feature].specs;
 }
 
-/* Every RET of code that is known to be code from end to end. 0, -ENOMEM, -ENOENT without any. */
-static int plan_returns(const struct gj_image *image, const struct gj_gofunc *func,
-			struct gj_hook *hook)
+static int plan_entry(const struct gj_image *image, const struct gj_gofunc *func,
+		      unsigned int needed_args, struct gj_probe_plan **plans_out)
 {
-	struct gj_window code =
-		gj_window_slice(gj_image_at(image, func->entry_va), 0, func->end_va - func->entry_va);
-	ZydisDecodedInstruction insn;
-	ZydisDecoder decoder;
-	uint64_t off = 0;
+	struct gj_probe_plan *plan = malloc(sizeof(*plan));
+	int err = plan ? gj_probe_plan_entry(image, func, needed_args, plan, NULL) : -ENOMEM;
 
-	if (ZYAN_FAILED(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
-		return -EOPNOTSUPP;
-	for (; off < code.size_bytes; off += insn.length) {
-		struct gj_window rest = gj_window_slice(code, off, UINT64_MAX);
-		struct gj_probe_plan *plans;
-
-		if (ZYAN_FAILED(ZydisDecoderDecodeInstruction(&decoder, NULL, rest.base,
-							      rest.size_bytes, &insn)))
-			return -EBADMSG;
-		if (insn.meta.category != ZYDIS_CATEGORY_RET)
-			continue;
-		plans = reallocarray(hook->plans, hook->plan_cnt + 1, sizeof(*plans));
-		if (!plans)
-			return -ENOMEM;
-		hook->plans = plans;
-		plans[hook->plan_cnt] = (struct gj_probe_plan){
-			.entry_va = func->entry_va, .va = func->entry_va + off, .insn = "ret",
-		};
-		if (gj_image_va_to_off(image, func->entry_va + off, &plans[hook->plan_cnt].file_off))
-			return -EBADMSG;
-		hook->plan_cnt++;
+	if (err) {
+		free(plan);
+		return err;
 	}
-	return hook->plan_cnt ? 0 : -ENOENT;
+	*plans_out = plan;
+	return 1;
 }
 
-/* -ENOENT also when the one called is not in the program. */
-static int plan_calls(const struct gj_image *image, const struct gj_gotab *gotab,
-		      const struct gj_gofunc *func, struct gj_hook *hook)
+/* As gj_probe_plan_calls; @missing_out: the function that is not in the program. */
+static int plan_places(const struct gj_image *image, const struct gj_gotab *gotab,
+		       const struct gj_hook_spec *spec, struct gj_probe_plan **plans_out,
+		       const char **missing_out)
 {
-	struct gj_gofunc callee;
-	int cnt = gj_gotab_find_name(gotab, hook->spec->callee, &callee);
-
-	if (!cnt)
-		cnt = gj_probe_plan_calls(image, func, callee.entry_va,
-					  hook->spec->at == GJ_HOOK_CALLED, &hook->plans);
-	if (cnt < 0)
-		return cnt;
-	hook->plan_cnt = (unsigned int)cnt;
-	return 0;
-}
-
-static int plan_hook(const struct gj_image *image, const struct gj_gotab *gotab,
-		     const struct gj_hook_spec *spec, struct gj_feature_plan *plan)
-{
-	struct gj_hook *hook = &plan->hooks[plan->hook_cnt];
-	struct gj_probe_plan entry;
-	struct gj_gofunc func;
+	bool is_call = spec->at == GJ_HOOK_CALL || spec->at == GJ_HOOK_CALLED;
+	struct gj_gofunc func, callee;
 	int err = gj_gotab_find_name(gotab, spec->function, &func);
 
-	/* Also proves that what follows the entry is code. */
-	if (!err)
-		err = gj_probe_plan_entry(image, &func, spec->needed_args, &entry, NULL);
+	if (err == -ENOENT)
+		*missing_out = spec->function;
+	if (!err && is_call) {
+		err = gj_gotab_find_name(gotab, spec->callee, &callee);
+		if (err == -ENOENT)
+			*missing_out = spec->callee;
+	}
 	if (err)
 		return err;
-	*hook = (struct gj_hook){ .spec = spec };
-	plan->hook_cnt++;
-	if (spec->at == GJ_HOOK_RETURN)
-		return plan_returns(image, &func, hook);
-	if (spec->at == GJ_HOOK_CALL || spec->at == GJ_HOOK_CALLED)
-		return plan_calls(image, gotab, &func, hook);
-	hook->plans = malloc(sizeof(*hook->plans));
-	if (!hook->plans)
-		return -ENOMEM;
-	hook->plans[0] = entry;
-	hook->plan_cnt = 1;
-	return 0;
+	if (is_call)
+		return gj_probe_plan_calls(image, &func, callee.entry_va,
+					   spec->at == GJ_HOOK_CALLED, plans_out);
+	return spec->at == GJ_HOOK_RETURN ?
+		       gj_probe_plan_returns(image, &func, plans_out) :
+		       plan_entry(image, &func, spec->needed_args, plans_out);
 }
 
-static void explain(const struct gj_hook_spec *spec, int err, struct gj_feature_plan *plan)
+static void add_reason(struct gj_feature_plan *plan, const char *text)
 {
-	if (spec->is_optional && !plan->reason[0])
-		snprintf(plan->reason, sizeof(plan->reason), "without %s: %s", spec->function,
-			 spec->loses);
-	if (spec->is_optional || plan->err)
+	size_t used = strlen(plan->reason);
+
+	if (!strstr(plan->reason, text))
+		snprintf(plan->reason + used, sizeof(plan->reason) - used, "%s%s",
+			 used ? "; " : "", text);
+}
+
+/* Why there is no place for a row: "runtime.f is not in this binary (inlined)". */
+static void tell_why(const struct gj_hook_spec *spec, int err, const char *missing, char text_out[128])
+{
+	if (missing)
+		snprintf(text_out, 128, "%s is not in this binary (inlined or not linked in)", missing);
+	else if (err == -EOPNOTSUPP)
+		snprintf(text_out, 128, "hooks are planned for amd64 only");
+	else if (err == -ENOENT && spec->callee)
+		snprintf(text_out, 128, "%s does not call %s directly", spec->function, spec->callee);
+	else if (err == -ENOENT)
+		snprintf(text_out, 128, "%s never returns", spec->function);
+	else
+		snprintf(text_out, 128, "the code of %s is not understood", spec->function);
+}
+
+/* The first thing without which there is no feature is its reason; else all that is lost. */
+static void explain(const struct gj_hook_spec *spec, int err, const char *missing,
+		    struct gj_feature_plan *plan)
+{
+	char why[128], text[240];
+
+	if (plan->err)
 		return;
+	tell_why(spec, err, missing, why);
+	if (spec->is_optional) {
+		snprintf(text, sizeof(text), "%s, so it is not told %s", why, spec->loses);
+		add_reason(plan, text);
+		return;
+	}
 	plan->err = -EOPNOTSUPP;
-	snprintf(plan->reason, sizeof(plan->reason), "%s: %s", spec->function,
-		 err == -ENOENT ? "the program has no such function" :
-		 err == -EOPNOTSUPP ? "hooks are planned for amd64 only" : "its code is not understood");
+	snprintf(plan->reason, sizeof(plan->reason), "%s", why);
+}
+
+static int add_hook(const struct gj_image *image, const struct gj_gotab *gotab,
+		    const struct gj_hook_spec *spec, struct gj_feature_plan *plan)
+{
+	struct gj_hook hook = { .spec = spec };
+	const char *missing = NULL;
+	int cnt = plan_places(image, gotab, spec, &hook.plans, &missing);
+
+	if (cnt > 0) {
+		hook.plan_cnt = (unsigned int)cnt;
+		plan->hooks[plan->hook_cnt++] = hook;
+	} else if (cnt != -ENOMEM) {
+		explain(spec, cnt, missing, plan);
+	}
+	return cnt == -ENOMEM ? cnt : 0;
+}
+
+static bool is_of_release(const struct gj_hook_spec *spec, int minor)
+{
+	return minor >= spec->first_minor && (!spec->last_minor || minor <= spec->last_minor);
 }
 
 int gj_feature_plan(const struct gj_image *image, const struct gj_gotab *gotab,
 		    enum gj_feature feature, struct gj_feature_plan *plan_out)
 {
-	unsigned int cnt;
+	unsigned int cnt, of_release = 0;
 	const struct gj_hook_spec *specs = gj_feature_specs(feature, &cnt);
 	struct gj_feature_plan plan = { .feature = feature };
-	int minor = gj_gotab_info(gotab)->go_minor;
+	int minor = gj_gotab_info(gotab)->go_minor, err = 0;
 
 	plan.hooks = calloc(cnt + 1, sizeof(*plan.hooks));
 	if (!plan.hooks)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < cnt; i++) {
-		int err;
-
-		if (minor < specs[i].first_minor ||
-		    (specs[i].last_minor && minor > specs[i].last_minor))
+	for (unsigned int i = 0; i < cnt && !err; i++) {
+		if (!is_of_release(&specs[i], minor))
 			continue;
-		err = plan_hook(image, gotab, &specs[i], &plan);
-		if (err == -ENOMEM) {
-			gj_feature_plan_deinit(&plan);
-			return err;
-		}
-		if (err)
-			explain(&specs[i], err, &plan);
+		of_release++;
+		err = add_hook(image, gotab, &specs[i], &plan);
+	}
+	if (err) {
+		gj_feature_plan_deinit(&plan);
+		return err;
+	}
+	/* Up to Go 1.16 arguments are on the stack (Go src/cmd/compile/abi-internal.md). */
+	if (cnt && !of_release) {
+		plan.err = -EOPNOTSUPP;
+		snprintf(plan.reason, sizeof(plan.reason),
+			 "no hooks are known for Go 1.%d; they are from Go 1.17 on", minor);
 	}
 	*plan_out = plan;
 	return 0;

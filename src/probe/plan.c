@@ -290,6 +290,17 @@ static int add_plan(const struct gj_image *image, const struct code *code, const
 	return gj_image_va_to_off(image, grown[cnt].va, &grown[cnt].file_off) ? -EBADMSG : cnt + 1;
 }
 
+/* The list, when there is any; else why not. */
+static int take_plans(struct gj_probe_plan *plans, int cnt, struct gj_probe_plan **plans_out)
+{
+	if (cnt > 0) {
+		*plans_out = plans;
+		return cnt;
+	}
+	free(plans);
+	return cnt ? cnt : -ENOENT;
+}
+
 int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *func,
 			uint64_t callee_va, bool is_behind, struct gj_probe_plan **plans_out)
 {
@@ -307,10 +318,19 @@ int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *fu
 		if (!is_behind || find_behind(&code, next, &at))
 			cnt = add_plan(image, &code, &at, &plans, cnt);
 	}
-	if (cnt > 0) {
-		*plans_out = plans;
-		return cnt;
-	}
-	free(plans);
-	return cnt ? cnt : -ENOENT;
+	return take_plans(plans, cnt, plans_out);
+}
+
+int gj_probe_plan_returns(const struct gj_image *image, const struct gj_gofunc *func,
+			  struct gj_probe_plan **plans_out)
+{
+	struct gj_probe_plan *plans = NULL;
+	struct code code;
+	struct insn insn;
+	int cnt = open_code(image, func, &code, NULL);
+
+	for (uint64_t off = 0; cnt >= 0 && decode(&code, off, &insn); off += insn.decoded.length)
+		if (insn.decoded.meta.category == ZYDIS_CATEGORY_RET)
+			cnt = add_plan(image, &code, &insn, &plans, cnt);
+	return take_plans(plans, cnt, plans_out);
 }

@@ -72,6 +72,17 @@ int gj_probe_plan_calls(const struct gj_image *image, const struct gj_gofunc *fu
 			uint64_t callee_va, bool is_behind, struct gj_probe_plan **plans_out);
 
 /*
+ * gj_probe_plan_returns - every RET between a function's entry and its end
+ * @func: amd64 only
+ * @plans_out: as many as are returned, to be freed by the caller
+ *
+ * RET is never emulated. Returns their number; -ENOENT without any (a function
+ * that never returns); -EOPNOTSUPP; -EBADMSG; -ENOMEM.
+ */
+int gj_probe_plan_returns(const struct gj_image *image, const struct gj_gofunc *func,
+			  struct gj_probe_plan **plans_out);
+
+/*
  * gj_probe_is_emulated - whether the kernel emulates the instruction under a uprobe
  * @code: the instruction's bytes
  *
@@ -137,6 +148,8 @@ int gj_uprobes_stale(unsigned int *stale_out, unsigned int *kept_out, struct gj_
  * perf events on uprobes are not permitted.
  */
 int gj_probe_cost_ns(uint64_t *cost_ns_out);
+/* The same for an instruction that is single-stepped (RET). */
+int gj_probe_stepped_cost_ns(uint64_t *cost_ns_out);
 
 /*
  * gj_uprobe_count - how often an event is hit, system-wide
