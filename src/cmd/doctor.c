@@ -12,12 +12,14 @@
 
 #include "cmd/cmd.h"
 #include "perf/perf.h"
+#include "probe/feature.h"
 #include "record/record.h"
 
 static const char help[] =
 	"usage: gojitter doctor [-p PID | -e FILE] [--clean]\n"
 	"\n"
-	"Says whether goroutines can be recorded here and how.\n"
+	"Says whether goroutines can be recorded here and how, and of a process or binary\n"
+	"what each feature of gojitter trace hooks.\n"
 	"\n"
 	"  -p, --pid=PID     look at this process\n"
 	"  -e, --exe=FILE    look at this binary\n"
@@ -44,22 +46,29 @@ static int finding(int err, const char *what, const char *detail)
 	return err ? GJ_EXIT_FAILED : 0;
 }
 
-static int check_probes(void)
+/* Of one hit on this machine; 0: not known, as uprobes are not permitted. */
+struct costs {
+	uint64_t emulated_ns, stepped_ns;
+};
+
+static int check_probes(struct costs *costs)
 {
 	unsigned int stale, kept;
 	struct gj_diag diag = { 0 };
 	char detail[64];
 	int err = gj_uprobes_allowed(&diag);
-	uint64_t cost_ns;
 
 	if (err)
 		return finding(err, "probes", diag.text);
-	err = gj_probe_cost_ns(&cost_ns);
+	err = gj_probe_cost_ns(&costs->emulated_ns);
+	if (!err)
+		err = gj_probe_stepped_cost_ns(&costs->stepped_ns);
 	if (err) {
 		finding(err, "probes", strerror(-err));
 		return GJ_EXIT_FAILED;
 	}
-	snprintf(detail, sizeof(detail), "allowed; a hit takes %.1f us here", (double)cost_ns / 1000);
+	snprintf(detail, sizeof(detail), "allowed; a hit takes %.1f us here",
+		 (double)costs->emulated_ns / 1000);
 	finding(0, "probes", detail);
 	if (!gj_uprobes_stale(&stale, &kept, NULL) && stale + kept)
 		printf("    %u probes of gojitter are defined, %u of them by processes that are gone%s\n",
@@ -145,7 +154,58 @@ static int check_binary(const struct gj_programs *programs, int err, const struc
 	return 0;
 }
 
-static int check_target(const char *path, uint32_t pid)
+static const char *tier_means(enum gj_tier tier)
+{
+	switch (tier) {
+	case GJ_TIER_ALWAYS: return "always on";
+	case GJ_TIER_RARE: return "rare events";
+	case GJ_TIER_SWITCH: return "events of every switch or call, when asked for";
+	}
+	return "";
+}
+
+static void show_hook(const struct gj_hook *hook, const struct costs *costs)
+{
+	for (unsigned int i = 0; i < hook->plan_cnt; i++) {
+		const struct gj_probe_plan *plan = &hook->plans[i];
+		uint64_t cost_ns = plan->is_emulated ? costs->emulated_ns : costs->stepped_ns;
+
+		printf("        %s+0x%llx  %s  (%s%s)", hook->spec->function,
+		       (unsigned long long)(plan->va - plan->entry_va), plan->insn,
+		       plan->is_emulated ? "emulated" : "stepped",
+		       plan->may_repeat ? ", twice when the stack grows" : "");
+		if (cost_ns)
+			printf(" ~%.1f us", (double)cost_ns / 1000);
+		printf("  %s\n", hook->spec->program);
+	}
+}
+
+/* One that cannot be had stands in nobody's way: the others go on. */
+static void show_feature(const struct gj_program *program, enum gj_feature feature,
+			 const struct costs *costs)
+{
+	enum gj_tier tier = gj_feature_tier(feature);
+	struct gj_feature_plan plan;
+	unsigned int spec_cnt;
+
+	printf("    trace %s: tier %d, %s", gj_feature_name(feature), (int)tier, tier_means(tier));
+	gj_feature_specs(feature, &spec_cnt);
+	if (gj_feature_plan(program->image, program->gotab, feature, &plan)) {
+		printf("; out of memory\n");
+		return;
+	}
+	if (plan.err)
+		printf("; unavailable: %s\n", plan.reason);
+	else if (!spec_cnt)
+		printf("; no hook in the target\n");
+	else
+		printf("%s%s\n", plan.reason[0] ? "; " : "", plan.reason);
+	for (unsigned int i = 0; i < plan.hook_cnt && !plan.err; i++)
+		show_hook(&plan.hooks[i], costs);
+	gj_feature_plan_deinit(&plan);
+}
+
+static int check_target(const char *path, uint32_t pid, const struct costs *costs)
 {
 	struct gj_programs programs = { 0 };
 	struct gj_diag diag = { 0 };
@@ -156,6 +216,8 @@ static int check_target(const char *path, uint32_t pid)
 	err = pid ? gj_programs_add_process(&programs, pid, &diag) :
 		    gj_programs_add_file(&programs, path, &diag);
 	status = check_binary(&programs, err, &diag, pid ? label : path);
+	for (unsigned int i = 0; programs.cnt && i < GJ_FEATURE_CNT; i++)
+		show_feature(&programs.list[0], i, costs);
 	gj_programs_deinit(&programs);
 	return status;
 }
@@ -175,6 +237,7 @@ static int clean(void)
 int gj_cmd_doctor(int argc, char **argv)
 {
 	const char *path = NULL;
+	struct costs costs = { 0 };
 	unsigned long pid = 0;
 	bool cleaning = false;
 	int c, status;
@@ -196,8 +259,8 @@ int gj_cmd_doctor(int argc, char **argv)
 		return gj_cmd_usage("doctor", "'%s' is too much", argv[optind]);
 	if (cleaning)
 		return clean();
-	status = check_perf() | check_paranoid() | check_sampler() | check_probes();
+	status = check_perf() | check_paranoid() | check_sampler() | check_probes(&costs);
 	if (pid || path)
-		status |= check_target(path, (uint32_t)pid);
+		status |= check_target(path, (uint32_t)pid, &costs);
 	return status;
 }
