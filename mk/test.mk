@@ -236,6 +236,11 @@ CHECK_SCRIPTS += \
 	tests/trace/netpoll.sh \
 	tests/trace/syscalls.sh
 
+# What gojitter trace hooks.
+UNIT_TESTS += plan
+FUZZ_TARGETS += plan
+CHECK_SCRIPTS += tests/probe/features.sh
+
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
 # readings of one recording against each other: nothing in them depends on how fast
 # they are, so two of them run at a time.
@@ -256,6 +261,9 @@ TEST_PROGRAMS += \
 
 TEST_PROGRAMS += \
 	probe/plan
+
+TEST_PROGRAMS += \
+	probe/features
 
 TEST_PROGRAMS += \
 	bench/measure \
