@@ -100,24 +100,25 @@ struct move {
 	_Bool was_in_syscall; /* when it is taken off: it comes out of one, and has no P */
 };
 
+/* Also in per-CPU values: a program in a uprobe may be preempted by another on its CPU. */
+static __always_inline void add_one(__u64 *cnt)
+{
+	__sync_fetch_and_add(cnt, 1);
+}
+
 static __always_inline void add_to_hist(void *map, const void *key, __u64 ns)
 {
 	struct gj_hist *hist = bpf_map_lookup_elem(map, key);
 
 	if (!hist) {
-		if (bpf_map_update_elem(map, key, &no_hist, BPF_NOEXIST)) {
-			/* Another CPU may have been quicker; then it is there. */
-			hist = bpf_map_lookup_elem(map, key);
-			if (!hist) {
-				gj_drop(drop_map_full);
-				return;
-			}
-		} else {
-			hist = bpf_map_lookup_elem(map, key);
-		}
+		/* Another CPU may be quicker; then it is there all the same. */
+		bpf_map_update_elem(map, key, &no_hist, BPF_NOEXIST);
+		hist = bpf_map_lookup_elem(map, key);
 	}
 	if (hist)
 		gj_hist_add(hist, ns);
+	else
+		gj_drop(drop_map_full);
 }
 
 static __always_inline struct gj_goroutine_counts *counts_of(__u32 tgid)
@@ -193,7 +194,7 @@ static __always_inline void create(const struct move *move)
 	if (move->new == g_waiting) /* a coroutine, started by a switch that nobody sees */
 		goroutine.note = switched_unseen;
 	if (move->counts)
-		move->counts->created++;
+		add_one(&move->counts->created);
 	insert(move, &goroutine);
 }
 
@@ -215,7 +216,7 @@ static __always_inline void learn(const struct move *move)
 		goroutine.start_cnt = move->old == g_runnable;
 	}
 	if (move->counts)
-		move->counts->learnt++;
+		add_one(&move->counts->learnt);
 	insert(move, &goroutine);
 }
 
@@ -233,6 +234,9 @@ static __always_inline void read_stack(const struct move *move, struct gj_go_sta
 	gj_user_u64(move->g, target->g_sched_bp, &bp);
 	if (!pc)
 		return;
+	/* reentersyscall saves no frame pointer up to Go 1.22: what stands there is an older one. */
+	if (move->new == g_syscall && target->go_minor < 23)
+		bp = hi;
 	if (frame[0] > lo)
 		lo = frame[0];
 	for (int i = 0; i < GJ_GO_STACK_PCS; i++) {
@@ -274,14 +278,14 @@ static __always_inline void note_stack(const struct move *move, struct gj_gorout
 	key.hash = hash_of(&stack.stack);
 	known = bpf_map_lookup_elem(&blocked_stacks, &key);
 	if (known)
-		__sync_fetch_and_add(&known->parked, 1);
+		add_one(&known->parked);
 	else if (bpf_map_update_elem(&blocked_stacks, &key, &stack, BPF_NOEXIST)) {
 		known = bpf_map_lookup_elem(&blocked_stacks, &key);
 		if (!known) {
 			gj_drop(drop_map_full);
 			return;
 		}
-		__sync_fetch_and_add(&known->parked, 1);
+		add_one(&known->parked);
 	}
 	goroutine->stack = key.hash;
 }
@@ -295,7 +299,7 @@ static __always_inline void end_stack(const struct move *move, struct gj_gorouti
 
 	if (!stack)
 		return;
-	__sync_fetch_and_add(&stack->readied, 1);
+	add_one(&stack->readied);
 	__sync_fetch_and_add(&stack->sum_ns, ns);
 }
 
@@ -316,11 +320,11 @@ static __always_inline void note_waker(const struct move *move, const struct gj_
 	key.waker = gj_func_of(target, startpc);
 	cnt = bpf_map_lookup_elem(&wakers, &key);
 	if (cnt)
-		(*cnt)++;
+		add_one(cnt);
 	else if (bpf_map_update_elem(&wakers, &key, &one, BPF_NOEXIST)) {
 		cnt = bpf_map_lookup_elem(&wakers, &key);
 		if (cnt)
-			(*cnt)++;
+			add_one(cnt);
 		else
 			gj_drop(drop_map_full);
 	}
@@ -344,10 +348,10 @@ static __always_inline void note_long_run(const struct move *move,
 		}
 	}
 	if (thread_switches() != goroutine->run_switches) {
-		__sync_fetch_and_add(&run->slept_cnt, 1);
+		add_one(&run->slept_cnt);
 		return;
 	}
-	__sync_fetch_and_add(&run->cnt, 1);
+	add_one(&run->cnt);
 	if (ns <= run->max_ns)
 		return;
 	run->max_ns = ns;
@@ -390,23 +394,23 @@ static __always_inline void count(const struct move *move)
 		return;
 	if (move->old == g_running && move->new == g_runnable) {
 		if (move->was_in_syscall)
-			counts->syscalls_lost_p++;
+			add_one(&counts->syscalls_lost_p);
 		else if (move->is_preempted)
-			counts->preempted++;
+			add_one(&counts->preempted);
 		else
-			counts->yielded++;
+			add_one(&counts->yielded);
 	} else if (move->old == g_runnable && move->new == g_running) {
-		counts->started++;
+		add_one(&counts->started);
 	} else if (move->old == g_waiting && move->new == g_runnable) {
-		counts->readied++;
+		add_one(&counts->readied);
 	} else if (move->new == g_waiting) {
-		counts->parked++;
+		add_one(&counts->parked);
 	} else if (move->old == g_running && move->new == g_syscall) {
-		counts->syscalls++;
+		add_one(&counts->syscalls);
 	} else if (move->old == g_syscall && move->new == g_runnable) {
-		counts->syscalls_lost_p++;
+		add_one(&counts->syscalls_lost_p);
 	} else if (move->old == g_running && move->new == g_dead) {
-		counts->exited++;
+		add_one(&counts->exited);
 	}
 }
 
@@ -422,7 +426,7 @@ static __always_inline _Bool is_known(const struct move *move, const struct gj_g
 	if (move->old == g_waiting && move->new == g_running) {
 		/* Up to Go 1.19 nothing tells a systemstack call that only looks like waiting. */
 		if (counts)
-			counts->resumed++;
+			add_one(&counts->resumed);
 		return 0;
 	}
 	if (goroutine->status == move->old)
@@ -431,9 +435,9 @@ static __always_inline _Bool is_known(const struct move *move, const struct gj_g
 		return 0;
 	/* preemptPark, for the GC to read its stack, goes by no casgstatus; ready ends it. */
 	if (goroutine->status == g_running && move->old == g_waiting && move->new == g_runnable)
-		counts->preempted++;
+		add_one(&counts->preempted);
 	else
-		counts->unseen++;
+		add_one(&counts->unseen);
 	return 0;
 }
 

@@ -139,17 +139,20 @@ static __always_inline __u32 gj_hist_slot(__u64 ns)
 	return 1 + 4 * (exp - GJ_HIST_MIN_EXP) + ((ns >> (exp - 2)) & 3);
 }
 
-/* Adds to one CPU's own histogram; nothing is lost by two programs at once there. */
+/*
+ * Adds to one CPU's own histogram. A program in a uprobe may be preempted by another on
+ * its CPU (the kernel only keeps it from moving), so counts are added atomically.
+ */
 static __always_inline void gj_hist_add(struct gj_hist *hist, __u64 ns)
 {
 	__u32 slot = gj_hist_slot(ns);
 
-	hist->count++;
-	hist->sum_ns += ns;
+	__sync_fetch_and_add(&hist->count, 1);
+	__sync_fetch_and_add(&hist->sum_ns, ns);
 	if (ns > hist->max_ns)
 		hist->max_ns = ns;
 	if (slot < GJ_HIST_SLOTS)
-		hist->slots[slot]++;
+		__sync_fetch_and_add(&hist->slots[slot], 1);
 }
 
 #endif
