@@ -138,6 +138,9 @@ LONG_SCRIPTS += \
 LONG_SCRIPTS += \
 	tests/fuzz/long.sh
 
+# What gojitter trace tells of goroutines.
+CHECK_SCRIPTS += tests/trace/goroutines.sh
+
 BENCH_SCRIPTS :=
 
 BENCH_SCRIPTS += \

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Maps of bpf/goroutines.bpf.c and how they are added to. To be included once, behind
+ * <linux/bpf.h> and <linux/ptrace.h>.
+ */
+#ifndef GJ_GOROUTINES_BPF_H
+#define GJ_GOROUTINES_BPF_H
+
+#include "trace.bpf.h"
+
+#include "gj_trace_goroutines.h"
+
+/* Of Go src/runtime/proc.go: newproc1 takes the goid before it sets the status. */
+#define FIRST_MINOR_GOID_FIRST 24
+/* entersyscall and exitsyscall change the status without casgstatus. */
+#define FIRST_MINOR_QUIET_SYSCALLS 26
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct gj_goroutine_key);
+	__type(value, struct gj_goroutine);
+} goroutines SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct gj_goroutine_func_key);
+	__type(value, struct gj_hist);
+} sched_latency SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, struct gj_blocked_key);
+	__type(value, struct gj_hist);
+} blocked SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 4096);
+	__type(key, struct gj_goroutine_func_key);
+	__type(value, struct gj_long_run);
+} long_runs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct gj_goroutine_counts);
+} goroutine_counts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct gj_waker_key);
+	__type(value, __u64);
+} wakers SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct gj_blocked_stack_key);
+	__type(value, struct gj_blocked_stack);
+} blocked_stacks SEC(".maps");
+
+/* What new entries of per-CPU maps begin with; bigger than BPF's stack. */
+static const struct gj_hist no_hist;
+static const struct gj_goroutine_counts no_counts;
+
+struct task_struct___switches {
+	unsigned long nvcsw;
+} GJ_KERNEL_TYPE;
+
+/* A change of status that is about to happen. */
+struct move {
+	const struct gj_trace_target *target;
+	struct gj_goroutine_counts *counts;
+	struct gj_goroutine_key key;
+	__u64 g;
+	__u64 current_g; /* R14: g of the thread that makes the change */
+	__u64 now_ns;
+	__u32 old, new;
+	__u32 reason;        /* when it begins to wait */
+	_Bool is_preempted;  /* when it is taken off: by request */
+	_Bool was_in_syscall; /* when it is taken off: it comes out of one, and has no P */
+};
+
+/* Also in per-CPU values: a program in a uprobe may be preempted by another on its CPU. */
+static __always_inline void add_one(__u64 *cnt)
+{
+	__sync_fetch_and_add(cnt, 1);
+}
+
+static __always_inline void add_to_hist(void *map, const void *key, __u64 ns)
+{
+	struct gj_hist *hist = bpf_map_lookup_elem(map, key);
+
+	if (!hist) {
+		/* Another CPU may be quicker; then it is there all the same. */
+		bpf_map_update_elem(map, key, &no_hist, BPF_NOEXIST);
+		hist = bpf_map_lookup_elem(map, key);
+	}
+	if (hist)
+		gj_hist_add(hist, ns);
+	else
+		gj_drop(drop_map_full);
+}
+
+static __always_inline struct gj_goroutine_counts *counts_of(__u32 tgid)
+{
+	struct gj_goroutine_counts *counts = bpf_map_lookup_elem(&goroutine_counts, &tgid);
+
+	if (counts)
+		return counts;
+	bpf_map_update_elem(&goroutine_counts, &tgid, &no_counts, BPF_NOEXIST);
+	counts = bpf_map_lookup_elem(&goroutine_counts, &tgid);
+	if (!counts)
+		gj_drop(drop_map_full);
+	return counts;
+}
+
+/* The thread's switches by its own will: blocking in a syscall, a page from disk. */
+static __always_inline __u64 thread_switches(void)
+{
+	struct task_struct___switches *task = (void *)bpf_get_current_task();
+
+	return BPF_CORE_READ(task, nvcsw);
+}
+
+#endif
