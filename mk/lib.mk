@@ -2,7 +2,7 @@
 # libgojitter and the gojitter command. Directories stand in the order in
 # which a sample passes them; each may include only those above it.
 
-LIB_DIRS := base sample perf elf demangle goroutine probe debuginfo stitch pprof report session inject record profile
+LIB_DIRS := base sample perf elf demangle goroutine probe bpftrace debuginfo stitch pprof report session inject record profile
 LIB_SRCS := $(foreach dir,$(LIB_DIRS),$(sort $(wildcard src/$(dir)/*.c)))
 # Where BPF programs cannot be built (mk/bpf.mk) others stand in.
 LIB_SRCS := $(filter-out $(if $(filter on,$(HAVE_BPF)),src/record/no_sampler.c,\

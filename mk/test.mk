@@ -221,6 +221,11 @@ FUZZ_TARGETS += rows
 CHECK_SCRIPTS += tests/bpf/profile.sh
 LONG_SCRIPTS += tests/bpf/profile-long.sh
 
+# gojitter bpftrace and scripts/*.bt.
+CHECK_SCRIPTS += \
+	tests/bpftrace/generate.sh \
+	tests/bpftrace/scripts.sh
+
 # Kernels in an emulated machine.
 LONG_SCRIPTS += tests/bpf/vm.sh
 BENCH_SCRIPTS += tests/bench/profile.sh

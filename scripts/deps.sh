@@ -21,6 +21,8 @@ lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc 
 # arm64 programs, emulated and stepped (tests/stitch/arm64.sh).
 [ "${1:-}" = demo ] || packages="$packages qemu-user gdb-multiarch"
 
+# A network that loses packets (tests/bpftrace/scripts.sh).
+[ "${1:-}" = demo ] || packages="$packages iproute2"
 missing=
 for package in $packages; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

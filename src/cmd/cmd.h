@@ -45,5 +45,6 @@ int gj_cmd_trace(int argc, char **argv);
 int gj_cmd_untrace(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
+int gj_cmd_bpftrace(int argc, char **argv);
 
 #endif

@@ -25,6 +25,7 @@ static const struct command commands[] = {
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
 	{ "debuginfo", gj_cmd_debuginfo, "debug file for perf, gdb and bpftrace, made from Go's tables" },
+	{ "bpftrace", gj_cmd_bpftrace, "bpftrace script with the places and offsets of one Go program" },
 };
 
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))
