@@ -80,3 +80,9 @@ uninstall:
 	$(Q)rm -f $(foreach page,$(MAN_PAGES),$(DESTDIR)$(call man_path,$(page)))
 	$(Q)[ -z "$(perfexecdir)" ] || [ ! -w "$(DESTDIR)$(perfexecdir)" ] || rm -f $(PERF_LINKS:%=$(DESTDIR)$(perfexecdir)/%)
 	$(Q)[ ! -w "$(DESTDIR)$(traceeventdir)" ] || rm -f $(DESTDIR)$(traceeventdir)/plugin_gojitter.so
+
+# bpftrace scripts of the kernel alone; they go with $(home).
+.PHONY: install-bpftrace
+install: install-bpftrace
+install-bpftrace:
+	$(Q)$(foreach script,$(wildcard scripts/*.bt),$(INSTALL) -m 755 $(script) $(DESTDIR)$(home)/$(script:scripts/%=bpftrace/%) &&) :

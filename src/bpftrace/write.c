@@ -202,8 +202,8 @@ static int write_body(struct writer *w)
 }
 
 /*
- * bpftrace takes a quoted path, but even there looks for patterns, and for the colon
- * behind the path.
+ * bpftrace takes a quoted path, but even there looks for patterns and for the colon
+ * behind the path, and loses backslashes.
  */
 static int quote_path(struct writer *w)
 {
@@ -211,11 +211,11 @@ static int quote_path(struct writer *w)
 
 	gj_buf_chr(&w->quoted, '"');
 	for (size_t i = 0; path[i]; i++) {
-		if (strchr("*?[]:", path[i]) || iscntrl((unsigned char)path[i]))
+		if (strchr("*?[]:\\", path[i]) || iscntrl((unsigned char)path[i]))
 			return gj_diag_set(w->diag, -EINVAL, "%s: bpftrace cannot take '%c' in a path; "
 					   "give a link to the file that has none", path,
 					   iscntrl((unsigned char)path[i]) ? ' ' : path[i]);
-		if (path[i] == '"' || path[i] == '\\')
+		if (path[i] == '"')
 			gj_buf_chr(&w->quoted, '\\');
 		gj_buf_chr(&w->quoted, path[i]);
 	}

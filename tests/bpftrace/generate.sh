@@ -19,6 +19,7 @@ if ! bpftrace -e 'BEGIN { exit(); }' >"$work/err" 2>&1; then
 	tap_done
 fi
 mkfifo "$work/in"
+gojitter=$(realpath "$O/gojitter")
 
 waits_for() # FILE TEXT
 {
@@ -43,7 +44,7 @@ watches() # BINARY SCRIPT...
 	for name; do
 		"$O/gojitter" bpftrace -e "$binary" -p $program "$name" >"$work/$name.bt" || return 1
 		flags=$(sed -n 's/^ \* USAGE: bpftrace \(--unsafe\).*/\1/p' "$work/$name.bt")
-		__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 bpftrace $flags -o "$work/$name" "$work/$name.bt" \
+		__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 timeout -s KILL 60 bpftrace $flags -o "$work/$name" "$work/$name.bt" \
 			>"$work/$name.all" 2>&1 &
 		tracers="$tracers $!"
 	done
@@ -64,6 +65,16 @@ watches() # BINARY SCRIPT...
 	wait $program || { echo "the program died:"; cat "$work/died"; return 1; }
 	program=
 	grep -q alive "$work/said"
+}
+
+# Runs it; whatever it left behind when it failed would keep its output open.
+tidily()
+{
+	"$@"
+	status=$?
+	exec 8>&-
+	[ -z "$program$tracers" ] || kill $program $tracers 2>/dev/null
+	return $status
 }
 
 # The number behind KEY in a script's output is from LEAST to MOST.
@@ -130,7 +141,7 @@ for case in ${GJ_BPFTRACE_CASES:-1.19/exe 1.19/nosym 1.22/strip 1.24/pie 1.25/cg
 	version=${case%/*}
 	binary=$($build "$version" tests/bpftrace/does "${case#*/}") ||
 		{ tap_fail "$case builds"; continue; }
-	tap_check "$case: the scripts run, the program lives" watches "$binary" $all
+	tap_check "$case: the scripts run, the program lives" tidily watches "$binary" $all
 	tap_check "$case: gopark" parked
 	tap_check "$case: goroutine-states" changed
 	tap_check "$case: sched-latency" ran
@@ -161,24 +172,6 @@ for version in 1.19 1.22 1.24 1.25 1.26 1.27; do
 	tap_check "Go $version: wait reasons are the source's" reasons_as_source "$version"
 done
 
-# Paths that have to be quoted attach; one that cannot be given is refused with one line.
-odd_paths()
-{
-	binary=$($build 1.26 tests/bpftrace/does nosym) || return 1
-	for name in 'two words' 'quo"te' "apo'strophe" 'back\slash' 'dol$1lar' 'bra{ce}'; do
-		mkdir -p "$work/odd" && cp "$binary" "$work/odd/$name"
-		(cd "$work/odd" && "$gojitter" bpftrace -e "$name" gopark) >"$work/odd.bt" || return 1
-		echo 'interval:ms:1 { exit(); }' >>"$work/odd.bt"
-		bpftrace --unsafe "$work/odd.bt" >"$work/odd.out" 2>&1 ||
-			{ echo "$name:"; cat "$work/odd.out"; return 1; }
-	done
-	cp "$binary" "$work/odd/a*b"
-	! "$gojitter" bpftrace -e "$work/odd/a*b" gopark >"$work/out" 2>"$work/err" &&
-		[ "$(wc -l <"$work/err")" -eq 1 ] && [ ! -s "$work/out" ] && grep -q "cannot take '\*'" "$work/err"
-}
-gojitter=$(realpath "$O/gojitter")
-tap_check "paths with odd characters" odd_paths
-
 # One line and status 1, nothing on standard output.
 refuses() # TEXT ARGUMENT...
 {
@@ -188,6 +181,25 @@ refuses() # TEXT ARGUMENT...
 	[ $? -eq 1 ] && [ ! -s "$work/out" ] && [ "$(wc -l <"$work/err")" -eq 1 ] &&
 		grep -q "^gojitter: .*$text" "$work/err" || { cat "$work/out" "$work/err"; return 1; }
 }
+
+# Paths that have to be quoted attach; one that cannot be given is refused with one line.
+odd_paths()
+{
+	binary=$($build 1.26 tests/bpftrace/does nosym) || return 1
+	for name in 'two words' 'quo"te' "apo'strophe" 'dol$1lar' 'bra{ce}'; do
+		mkdir -p "$work/odd" && cp "$binary" "$work/odd/$name"
+		(cd "$work/odd" && "$gojitter" bpftrace -e "$name" gopark) >"$work/odd.bt" || return 1
+		echo 'interval:ms:1 { exit(); }' >>"$work/odd.bt"
+		bpftrace --unsafe "$work/odd.bt" >"$work/odd.out" 2>&1 ||
+			{ echo "$name:"; cat "$work/odd.out"; return 1; }
+	done
+	for name in 'a*b' 'back\slash' 'co:lon'; do
+		cp "$binary" "$work/odd/$name"
+		refuses "bpftrace cannot take" -e "$work/odd/$name" gopark || return 1
+	done
+}
+tap_check "paths with odd characters" odd_paths
+
 tap_check "no such script" refuses "no script 'nothing'" -e "$binary" nothing
 tap_check "no Go program" refuses "/bin/true" -e /bin/true gopark
 tap_check "no such file" refuses "$work/none" -e "$work/none" gopark
