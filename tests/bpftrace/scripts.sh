@@ -125,7 +125,8 @@ else
 fi
 
 # Each time that a thread leaves the processor of its own will, something wakes it; nearly
-# every sleep is one (it may be woken before it is gone).
+# every sleep is one (it may be woken before it is gone). The kernel leaves out the wake-up
+# of a timer that interrupts another tracing program, which others here may run.
 cat >"$work/sleeps.py" <<'END'
 import os, resource, sys, time
 left = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
@@ -156,7 +157,7 @@ wakeups()
 	count=$(entries "@wakeup_us[$pid, gjsleeper]")
 	left=$(sed -n 's/^left \([0-9]*\) .*/\1/p' "$work/said")
 	echo "left the processor $left times, $count wake-ups"
-	[ "$left" -ge 35 ] && [ "$count" -ge "$left" ] && [ "$count" -le $((left + 30)) ] && ! grep -q '@woken' "$work/out" ||
+	[ "$left" -ge 35 ] && [ "$count" -ge $((left - 5)) ] && [ "$count" -le $((left + 30)) ] && ! grep -q '@woken' "$work/out" ||
 		{ cat "$work/out" "$work/all"; return 1; }
 }
 tap_check "wakeup-latency.bt: one for each sleep" tidily wakeups
