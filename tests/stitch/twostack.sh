@@ -40,7 +40,7 @@ attach() # BINARY [OPTION...]
 check() # NAME CMD...
 {
 	tap_check "$@"
-	echo "$tap_out" | grep -E 'user samples|in user Go code|labels' | sed 's/^/# /'
+	echo "$tap_out" | grep -E 'user samples|in user Go code|labels|behind mcall' | sed 's/^/# /'
 }
 
 whole() # VERSION PROGRAM VARIANT LEAST OPTION...
@@ -93,6 +93,25 @@ sys.exit(1 if wrong or len(spins) < 100 or {len(s["labels"]) for s in spins} != 
 EOF
 }
 
+# While it goes to the scheduler a goroutine is still the thread's: its frames follow mcall.
+yields() # VERSION
+{
+	binary=$(tests/fixtures/build.sh "$1" loads exe) || return 1
+	"$gojitter" record -F 3999 -o "$work/perf.data" -- "$binary" service 2 >"$work/err" 2>&1 ||
+		{ cat "$work/err"; return 1; }
+	read_samples && python3 - "$work/samples" <<'EOF'
+import json, sys
+all_cnt = on_cnt = 0
+for line in open(sys.argv[1]):
+    funcs = [f["func"] for f in json.loads(line)["frames"]]
+    if "runtime.mcall" in funcs and "runtime.gosched_m" in funcs and "runtime.schedule" not in funcs:
+        all_cnt += 1
+        on_cnt += funcs[-1] in ("runtime.goexit", "runtime.main") and funcs[-2] != "runtime.mcall"
+print(f"{on_cnt} of {all_cnt} samples in gosched_m go on behind mcall")
+sys.exit(0 if on_cnt >= 10 and on_cnt * 20 > all_cnt else 1)
+EOF
+}
+
 for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
 	check "$version stacks: whole" whole "$version" stacks exe 99
 	tap_check "$version stacks: a missing caller would be noticed" notices \
@@ -104,4 +123,6 @@ for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
 	[ "$version" = 1.15 ] || check "$version: goroutines" goids "$version"
 	check "$version: labels" labels "$version"
 done
+# The service of older releases blocks only.
+check '1.27: a goroutine that yields' yields 1.27
 tap_done
