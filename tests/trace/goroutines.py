@@ -169,38 +169,57 @@ def check_stack(goid, stack, pcs, name_of):
     )
 
 
+def is_near(ours_ns, trace_ns, cnt):
+    """Within 5 %, or 50 us each time."""
+    return abs(ours_ns - trace_ns) <= max(0.05 * trace_ns, 50_000 * cnt)
+
+
 def check_trace(path):
-    """Starts and waits by function the goroutines were started with."""
+    """Starts and waits, how many and how long, by function the goroutines were started with."""
     func_of, starts, waits = {}, collections.Counter(), collections.Counter()
+    since, runnable_ns, waiting_ns = {}, collections.Counter(), collections.Counter()
     text = open(path).read()
     for event in re.split(r"\n(?=M=)", text):
-        match = re.search(r"StateTransition .*GoID=(\d+) (\w+)->(\w+)", event)
+        match = re.search(r"StateTransition Time=(\d+) .*GoID=(\d+) (\w+)->(\w+)", event)
         if not match:
             continue
-        goid, old, new = match.groups()
+        time_ns, (goid, old, new) = int(match.group(1)), match.groups()[1:]
         if old == "NotExist":
             func = re.search(r"TransitionStack=\n\t(\S+)", event) or re.search(r"Stack=\n\t(\S+)", event)
             func_of[goid] = func.group(1) if func else "?"
         if goid not in func_of:
             continue
+        lasted_ns = time_ns - since.get(goid, time_ns)
+        since[goid] = time_ns
         if (old, new) == ("Runnable", "Running"):
             starts[func_of[goid]] += 1
+            runnable_ns[func_of[goid]] += lasted_ns
+        elif (old, new) == ("Waiting", "Runnable"):
+            waiting_ns[func_of[goid]] += lasted_ns
         elif (old, new) == ("Running", "Waiting"):
             waits[func_of[goid]] += 1
     latency = hists("sched_latency", "func")
-    blocked = collections.Counter()
-    for (func, _), (cnt, _) in hists("blocked", "func", "reason").items():
+    blocked, blocked_ns = collections.Counter(), collections.Counter()
+    for (func, _), (cnt, total_ns) in hists("blocked", "func", "reason").items():
         blocked[func] += cnt
+        blocked_ns[func] += total_ns
     for _, value in entries("goroutines"):
         if value["status"] == "g_waiting":
             blocked[value["func"]] += 1  # begun and not ended
     mine = [func for func in starts if func.startswith("main.")]
     want(len(mine) == 14, f"Go's trace has starts of {len(mine)} functions of main")
+    near = []
     for func in mine:
         ours = said_func(func.split(".")[1])
-        cnt = latency.get((ours,), (0, 0))[0]
+        cnt, latency_ns = latency.get((ours,), (0, 0))
         want(cnt == starts[func], f"{func} started {cnt} times, by Go's trace {starts[func]}")
         want(blocked[ours] == waits[func], f"{func} waited {blocked[ours]} times, by Go's trace {waits[func]}")
+        print(f"runnable {latency_ns} ns, by Go's trace {runnable_ns[func]}; "
+              f"waited {blocked_ns[ours]} ns, by Go's trace {waiting_ns[func]}")
+        near.append(is_near(latency_ns, runnable_ns[func], cnt)
+                    and is_near(blocked_ns[ours], waiting_ns[func], waits[func]))
+    # The machine may stop a thread between the runtime's note of an event and ours.
+    want(sum(near) >= len(near) - 3, f"times of {sum(near)} of {len(near)} functions are Go's trace's")
 
 
 # Which wrapper is whose: by the order of go statements with arguments, in each function.
