@@ -10,11 +10,13 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 const (
 	forced   = 10
-	memStats = 7
+	memStats = 8
 	resizes  = 5
 )
 
@@ -58,6 +60,40 @@ func assistSeconds() float64 {
 	return sample[0].Value.Float64()
 }
 
+const spinTime = 40 * time.Millisecond
+
+//go:noinline
+func spin(cnt int, begun *int32) {
+	atomic.StoreInt32(begun, 1)
+	for i := 0; i < cnt; i++ {
+		atomic.AddInt32(begun, 1)
+	}
+}
+
+// Stops the world while a goroutine spins that nothing can stop (GODEBUG=asyncpreemptoff=1):
+// how long it spun on at least, and how long the stop took as a whole.
+func stopBehindSpinner() (spun, whole time.Duration) {
+	const some = 1000000
+	var stats runtime.MemStats
+	var begun int32
+	begin := time.Now()
+	spin(some, &begun)
+	cnt := int(some * spinTime / time.Since(begin))
+	begun = 0
+	ended := make(chan time.Time)
+	go func() {
+		spin(cnt, &begun)
+		ended <- time.Now()
+	}()
+	for atomic.LoadInt32(&begun) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	begin = time.Now()
+	runtime.ReadMemStats(&stats)
+	whole = time.Since(begin)
+	return (<-ended).Sub(begin), whole
+}
+
 func work() {
 	for i := 0; i < forced; i++ {
 		runtime.GC()
@@ -89,7 +125,8 @@ func main() {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	gc, other, assist := pauses("/sched/pauses/total/gc:seconds"), pauses("/sched/pauses/total/other:seconds"), assistSeconds()
-	for i := 0; i < memStats-2; i++ {
+	spun, whole := stopBehindSpinner()
+	for i := 0; i < memStats-3; i++ {
 		runtime.ReadMemStats(&after)
 	}
 	work()
@@ -100,6 +137,7 @@ func main() {
 		"mem_stats": memStats, "resizes": resizes, "has_pauses": gc >= 0,
 		// The first and the last ReadMemStats stand outside.
 		"gc_pauses": gcNow - gc, "other_pauses": otherNow - other + 2,
+		"spun_ns": spun, "stop_ns": whole,
 		"assist_ns": (assistNow - assist) * 1e9,
 	})
 	in.ReadString('\n')

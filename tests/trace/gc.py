@@ -5,7 +5,7 @@ import sys
 from rare import Run
 
 minor = int(sys.argv[2])
-with Run("gc", sys.argv[1], {"GOGC": "off"}) as run:
+with Run("gc", sys.argv[1], {"GOGC": "off", "GODEBUG": "asyncpreemptoff=1"}) as run:
     truth = run.truth
     stops = {}
     for key, hist in run.entries("stw"):
@@ -36,6 +36,13 @@ with Run("gc", sys.argv[1], {"GOGC": "off"}) as run:
         run.equal("mark terminations are cycles", terminations, truth["cycles"])
         unknown = count.get("unknown_reason", 0)
         run.check("the others are not", unknown >= truth["mem_stats"] + truth["resizes"], count)
+    # A goroutine that nothing could stop spun on, and the world waited for it.
+    stopping = stops["read_mem_stats" if minor >= 21 else "unknown_reason"]["stopping"]["max_ns"]
+    run.check("the stop behind a spinning goroutine is as long as that",
+              truth["spun_ns"] * 0.9 - 5e4 <= stopping <= truth["stop_ns"],
+              (truth["spun_ns"], stopping, truth["stop_ns"]))
+    print("# spun on for %d us, stopping took %d us, the whole stop %d us" % (
+        truth["spun_ns"] / 1e3, stopping / 1e3, truth["stop_ns"] / 1e3))
     ours = sum(hist["sum_ns"] for reason in ("GC_sweep_termination", "GC_mark_termination")
                for hist in stops[reason].values())
     run.check("pauses are about as long as the runtime says",
