@@ -192,7 +192,13 @@ static int map_file(const char *path, struct gj_window *bytes_out, struct gj_dia
 	} else if (st.st_size == 0) {
 		err = gj_diag_set(diag, -EBADMSG, "%s: the file is empty", path);
 	} else {
-		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		/*
+		 * Shared: into private mappings of a file, ours too, the kernel writes the
+		 * breakpoints of its uprobes (kernel/events/uprobes.c, valid_vma).
+		 */
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+		if (map == MAP_FAILED && errno == ENODEV) /* FUSE with direct_io */
+			map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 		if (map == MAP_FAILED)
 			err = gj_diag_set(diag, -errno, "%s: cannot map: %s", path,
 					  strerror(errno));
