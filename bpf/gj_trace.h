@@ -93,7 +93,52 @@ enum gj_drop {
 	GJ_DROP_CNT,
 };
 
+/*
+ * What the probes of an instance cost: rows of `costs`, one for each program and one,
+ * whose program is "all", for each feature. User space writes them (src/load/budget.c).
+ */
+struct gj_cost_key {
+	char feature[16]; /* or "processes" and the like: what all features need */
+	char program[32];
+};
+
+enum gj_cost_state {
+	on = 1,
+	off_over_budget = 2, /* taken away; the feature's maps hold what was counted until then */
+	off_by_user = 3,     /* not asked for */
+	cannot = 4,          /* was to be had, and is not here */
+	off_target_gone = 5, /* taken away, as no process is left and none can come */
+};
+
+/* Times by CLOCK_MONOTONIC in ns. Figures are the last window's. */
+struct gj_cost {
+	__u64 hits;        /* in the window */
+	__u64 hits_per_s;
+	__u64 ns_per_hit;  /* trap and program */
+	__u64 trap_ns;     /* the trap of it: measured on this machine for that kind of instruction; 0: none */
+	__u64 window_ns;   /* how long was counted; 0: never yet */
+	__u64 measured_ns; /* end of the window */
+	__u64 since_ns;    /* the state is what it is */
+	__u32 permille;    /* of one processor */
+	enum gj_cost_state state;
+};
+
+/* The one value of `budget`. */
+struct gj_budget {
+	__u32 permille;         /* of the targets' processor time, of one processor at least; 0: no budget */
+	__u32 taken_permille;   /* of one processor, by all that is on, in the last window */
+	__u32 targets_permille; /* processor time of the targets in it, of one processor */
+	__u32 over_windows;     /* running: how often the budget was exceeded */
+	__u64 measured_ns;      /* end of the last window; 0: none yet */
+	__u64 next_ns;          /* when the keeper is to look again; 0: there is none */
+	__u32 keeper;           /* its process number, in the pid namespace of the loader; 0 */
+	__u32 reserved;
+};
+
 _Static_assert(sizeof(struct gj_trace_target) == 112, "shared with BPF programs");
 _Static_assert(sizeof(struct gj_hist) == 24 + 8 * 114, "shared with dashboards");
+_Static_assert(sizeof(struct gj_cost_key) == 48, "shared with dashboards");
+_Static_assert(sizeof(struct gj_cost) == 64, "shared with dashboards");
+_Static_assert(sizeof(struct gj_budget) == 40, "shared with dashboards");
 
 #endif

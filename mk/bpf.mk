@@ -38,6 +38,7 @@ endif
 # (src/probe/feature.h), those that are always there before and behind them.
 TRACE_OBJECTS := $(foreach name,processes threads tcp census gc alloc netpoll goroutines syscalls metrics,\
 	$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/$(name).bpf.c)))
+TRACE_OBJECTS += costs
 
 ifeq ($(HAVE_BPF),on)
 .PHONY: trace-objects

@@ -117,4 +117,10 @@
 /* Code of one image for it: 1 GiB, whose pages of 256 bytes take 32 MiB. */
 #define GJ_MAX_UNWIND_CODE_BYTES (1u << 30)
 
+/* Rows of what the probes of one instance cost: a feature has ten programs at most, its own row beside. */
+#define GJ_MAX_COST_ROWS 256
+
+/* Processes whose time is added up for a budget: what the map of targets has room for. */
+#define GJ_MAX_BUDGET_TARGETS 1024
+
 #endif

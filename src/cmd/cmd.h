@@ -35,6 +35,11 @@ int gj_cmd_fail_diag(int err, const struct gj_diag *diag);
 /* Prints "gojitter: TEXT" and "see gojitter NAME --help"; returns GJ_EXIT_USAGE. */
 int gj_cmd_usage(const char *name, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* "off" (0), "2%", "0.5". False when it is none of them. */
+bool gj_cmd_budget_value(const char *text, unsigned int *permille_out);
+/* Starts gojitter budget in the background. 0 or a negative errno. */
+int gj_cmd_budget_start(const char *instance);
+
 int gj_cmd_sym(int argc, char **argv);
 int gj_cmd_demangle(int argc, char **argv);
 int gj_cmd_debuginfo(int argc, char **argv);
@@ -43,6 +48,7 @@ int gj_cmd_pprof(int argc, char **argv);
 int gj_cmd_profile(int argc, char **argv);
 int gj_cmd_trace(int argc, char **argv);
 int gj_cmd_untrace(int argc, char **argv);
+int gj_cmd_budget(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
 int gj_cmd_bpftrace(int argc, char **argv);

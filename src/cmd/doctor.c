@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "cmd/cmd.h"
+#include "load/load.h"
 #include "perf/perf.h"
 #include "probe/feature.h"
 #include "record/record.h"
@@ -222,6 +223,11 @@ static int check_target(const char *path, uint32_t pid, const struct costs *cost
 	return status;
 }
 
+static void show_budget(const char *line)
+{
+	finding(0, "budget", line);
+}
+
 static int clean(void)
 {
 	unsigned int removed, kept;
@@ -260,6 +266,7 @@ int gj_cmd_doctor(int argc, char **argv)
 	if (cleaning)
 		return clean();
 	status = check_perf() | check_paranoid() | check_sampler() | check_probes(&costs);
+	gj_trace_report_budgets(show_budget);
 	if (pid || path)
 		status |= check_target(path, (uint32_t)pid, &costs);
 	return status;

@@ -21,6 +21,7 @@ static const struct command commands[] = {
 	{ "profile", gj_cmd_profile, "CPU profile of Go processes, unwound and added up in the kernel" },
 	{ "trace", gj_cmd_trace, "BPF programs on Go processes: maps that bpftool and dashboards read" },
 	{ "untrace", gj_cmd_untrace, "end what trace started" },
+	{ "budget", gj_cmd_budget, "keep what an instance of trace costs within its budget" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },

@@ -13,6 +13,7 @@
 #define MAX_PIDS 64
 #define MAX_FILES 16 /* programs of one instance */
 #define MAX_NAME 64
+#define DEFAULT_BUDGET_PERMILLE 20
 
 static const char help[] =
 	"usage: gojitter trace [OPTION...] -p PID[,PID...] | -e FILE\n"
@@ -26,18 +27,22 @@ static const char help[] =
 	"      --what=LIST      features, with commas between; all; list: say which there are.\n"
 	"                       Without it all that cost little to leave on\n"
 	"      --instance=NAME  letters, digits, '_' and '-' (pid-PID, or the file's name)\n"
+	"      --budget=SHARE   what the probes may cost: 2% of one processor, or of the targets'\n"
+	"                       processor time where that is more; the dearest feature is turned\n"
+	"                       off when it is exceeded (2%; off: nobody looks)\n"
 	"      --take-over      replace an instance of that name\n"
 	"  -v, --verbose        also what libbpf and the kernel's verifier say\n"
 	"  -q, --quiet          say nothing but errors\n"
 	"  -h, --help           this text\n";
 
-enum { OPT_WHAT = 256, OPT_INSTANCE, OPT_TAKE_OVER };
+enum { OPT_WHAT = 256, OPT_INSTANCE, OPT_TAKE_OVER, OPT_BUDGET };
 
 static const struct option options[] = {
 	{ "pid", required_argument, NULL, 'p' },
 	{ "exe", required_argument, NULL, 'e' },
 	{ "what", required_argument, NULL, OPT_WHAT },
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
+	{ "budget", required_argument, NULL, OPT_BUDGET },
 	{ "take-over", no_argument, NULL, OPT_TAKE_OVER },
 	{ "verbose", no_argument, NULL, 'v' },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -124,6 +129,9 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	case 'v': trace->is_verbose = true; return true;
 	case 'q': trace->say = gj_cmd_say_nothing; return true;
 	case OPT_INSTANCE: trace->instance = value; return true;
+	case OPT_BUDGET:
+		trace->is_budget_default = false;
+		return gj_cmd_budget_value(value, &trace->budget_permille);
 	default: trace->take_over = true; return true;
 	}
 }
@@ -147,7 +155,10 @@ static int parse(struct arguments *args, int argc, char **argv)
 			if (status)
 				return status + 1;
 		} else if (!take_option(args, c, optarg)) {
-			return gj_cmd_usage("trace", "-%c %s: not understood", c, optarg) + 1;
+			return c == OPT_BUDGET ?
+				gj_cmd_usage("trace", "--budget %s: a share like 2%% (0.1 to 100), or off",
+					     optarg) + 1 :
+				gj_cmd_usage("trace", "-%c %s: not understood", c, optarg) + 1;
 		}
 	}
 	if (optind < argc)
@@ -176,7 +187,10 @@ static void name_instance(struct arguments *args)
 
 int gj_cmd_trace(int argc, char **argv)
 {
-	struct arguments args = { .trace = { .is_default = true, .say = gj_cmd_say } };
+	struct arguments args = { .trace = { .is_default = true, .say = gj_cmd_say,
+					      .budget_permille = DEFAULT_BUDGET_PERMILLE,
+					      .is_budget_default = true,
+					      .keep = gj_cmd_budget_start } };
 	struct gj_diag diag = { 0 };
 	int err, status = parse(&args, argc, argv);
 

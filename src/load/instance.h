@@ -116,6 +116,7 @@ struct gj_load {
 	size_t object_cnt;
 	struct gj_load_map maps[GJ_LOAD_MAX_MAPS];
 	size_t map_cnt;
+	uint32_t budget_permille; /* the options', where the kernel lets us measure */
 	size_t unnamed_cnt; /* functions without a name in the maps */
 	enum gj_load_multi multi;
 	int stage_fd;    /* holds the lock of the directory that is being filled; -1 */
@@ -154,6 +155,13 @@ int gj_pins_publish(struct gj_load *load, struct gj_diag *diag);
 /* Removes a stage; what was published is none any more. */
 void gj_pins_unstage(struct gj_load *load);
 int gj_pins_remove(const char *instance, struct gj_diag *diag);
+/*
+ * gj_pins_detach - take a program's links away
+ * @dir_fd: of the instance's directory, or its stage's
+ *
+ * Returns when they are gone: 0, also when there was none; a negative errno.
+ */
+int gj_pins_detach(int dir_fd, const char *program);
 void gj_pins_clean(void); /* what killed ones have left */
 
 /* The capability that is missing, in words, with -EPERM; 0. */

@@ -22,6 +22,13 @@ struct gj_trace_options {
 	uint32_t features;        /* bit N: enum gj_feature N is wanted */
 	bool is_default;          /* features nobody asked for by name: what cannot be had is told, and left */
 	bool take_over;           /* an instance of that name is replaced */
+	uint32_t budget_permille; /* what probes may cost (docs/trace.md); 0: whatever they do */
+	bool is_budget_default;   /* nobody asked for it: where it cannot be had, that is told */
+	/*
+	 * The instance has its name, and a budget: somebody has to call gj_trace_keep for it.
+	 * 0 or a negative errno, which is told.
+	 */
+	int (*keep)(const char *instance);
 	bool is_verbose;          /* what libbpf and the kernel's verifier say is said, too */
 	/* One line without newline: what is hooked, what it costs, what cannot be had. */
 	void (*say)(const char *line);
@@ -45,6 +52,18 @@ int gj_trace_stop(const char *instance, struct gj_diag *diag);
  */
 int gj_trace_instances(int (*found)(void *data, const char *instance), void *data,
 		       struct gj_diag *diag);
+
+/*
+ * gj_trace_keep - watch over the budget of an instance
+ * @say: what is turned off
+ *
+ * Returns 0 when the instance is gone, or all of its processes where none can come, whose
+ * hooks are then removed;
+ * -ENOENT, -EINVAL: it has no budget; -EEXIST: another process does it; -EPERM.
+ */
+int gj_trace_keep(const char *instance, void (*say)(const char *line), struct gj_diag *diag);
+/* Calls @found with a line for each feature that is turned off, and each keeper that is missing. */
+void gj_trace_report_budgets(void (*found)(const char *line));
 
 /* Features whose objects this build has. Bit N: enum gj_feature N. */
 uint32_t gj_trace_features(void);

@@ -30,6 +30,18 @@ int gj_trace_instances(int (*found)(void *data, const char *instance), void *dat
 	return refuse(diag);
 }
 
+int gj_trace_keep(const char *instance, void (*say)(const char *line), struct gj_diag *diag)
+{
+	(void)instance;
+	(void)say;
+	return refuse(diag);
+}
+
+void gj_trace_report_budgets(void (*found)(const char *line))
+{
+	(void)found;
+}
+
 uint32_t gj_trace_features(void)
 {
 	return 0;

@@ -195,6 +195,40 @@ static void wait_gone(const struct links *links)
 	}
 }
 
+/* pin_link of src/load/attach.c: PROGRAM, and PROGRAM-N. */
+static bool is_link_of(const char *name, const char *program)
+{
+	size_t bytes = strlen(program);
+
+	return !strncmp(name, program, bytes) && (!name[bytes] || name[bytes] == '-');
+}
+
+int gj_pins_detach(int dir_fd, const char *program)
+{
+	struct links links = { .cnt = 0 };
+	char path[640];
+	struct dirent *entry;
+	DIR *dir;
+	int err = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/links", dir_fd);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(dir))) {
+		if (!is_link_of(entry->d_name, program))
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/fd/%d/links/%s", dir_fd, entry->d_name);
+		note_link(path, &links);
+		if (unlink(path) && errno != ENOENT)
+			err = -errno;
+	}
+	closedir(dir);
+	if (!err)
+		wait_gone(&links);
+	return err;
+}
+
 /* Links first: nothing runs on maps that are gone. */
 static int remove_tree(const char *path)
 {

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "load/budget.h"
 #include "load/instance.h"
 
 /* libbpf prints through one function for all; who started says where to. */
@@ -158,6 +159,16 @@ static int check_processes(const struct gj_load *load, struct gj_diag *diag)
 	       gj_diag_set(diag, -ESRCH, "no process is left to trace");
 }
 
+static void start_keeper(const struct gj_load *load)
+{
+	const struct gj_trace_options *options = load->options;
+	int err = load->budget_permille ? options->keep(options->instance) : 0;
+
+	if (err)
+		say(load, "nobody keeps the budget: %s; gojitter budget --instance %s does",
+		    strerror(-err), options->instance);
+}
+
 static int make(struct gj_load *load, struct gj_diag *diag)
 {
 	const struct gj_load_image *image;
@@ -173,7 +184,15 @@ static int make(struct gj_load *load, struct gj_diag *diag)
 		err = gj_load_attach(load, &load->objects[i], feature_of(load->objects[i].name), diag);
 	if (!err)
 		err = check_processes(load, diag);
-	return err ? err : gj_pins_publish(load, diag);
+	if (!err)
+		err = gj_budget_describe(load, diag);
+	if (!err)
+		err = gj_budget_settle(load, diag);
+	if (!err)
+		err = gj_pins_publish(load, diag);
+	if (!err)
+		start_keeper(load);
+	return err;
 }
 
 static void tell(const struct gj_load *load)
@@ -189,12 +208,29 @@ static void tell(const struct gj_load *load)
 		else
 			say(load, "%s: nothing is hooked in the target", object->name);
 	}
+	gj_budget_tell(load, load->options->say);
 	if (load->unnamed_cnt)
 		say(load, "%zu functions are shown by number: the kernel takes no more names",
 		    load->unnamed_cnt);
 	say(load, "%u process%s; maps: %s/%s; gojitter untrace --instance %s removes them",
 	    load->targets.process_cnt, load->targets.process_cnt == 1 ? "" : "es", GJ_TRACE_PINS,
 	    load->options->instance, load->options->instance);
+}
+
+/* Whether the kernel counts for us what a budget needs. */
+static int check_budget(struct gj_load *load, struct gj_diag *diag)
+{
+	int err = load->options->budget_permille ? gj_budget_may_measure() : 0;
+
+	if (!err)
+		load->budget_permille = load->options->budget_permille;
+	if (!err || !load->options->is_budget_default)
+		return err ? gj_diag_set(diag, err,
+					 "--budget: the kernel does not count what programs cost: %s",
+					 err == -EPERM ? "CAP_SYS_ADMIN is missing" : strerror(-err)) : 0;
+	say(load, "no budget: the kernel does not count what programs cost: %s",
+	    err == -EPERM ? "CAP_SYS_ADMIN is missing" : strerror(-err));
+	return 0;
 }
 
 static int start(struct gj_load *load, struct gj_diag *diag)
@@ -213,6 +249,8 @@ static int start(struct gj_load *load, struct gj_diag *diag)
 				   "instance %s is there already; --take-over replaces it, gojitter untrace --instance %s removes it",
 				   load->options->instance, load->options->instance);
 	err = gj_load_targets_init(&load->targets, load->options, diag);
+	if (!err)
+		err = check_budget(load, diag);
 	if (!err) {
 		load->multi = gj_load_find_multi();
 		err = make(load, diag);

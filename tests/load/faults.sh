@@ -8,7 +8,7 @@
 ticks=$(tests/fixtures/build.sh 1.26 tests/load/ticks.go nosym)
 trace()
 {
-	"$gojitter" trace -q --instance "$ours" "$@" || return
+	"$gojitter" trace -q --budget off --instance "$ours" "$@" || return
 	note
 }
 untrace() { "$gojitter" untrace --instance "$ours"; }
@@ -25,7 +25,7 @@ untrace
 # The loader, killed after ever longer times until it is done before that.
 killed=0 whole=0 half=0
 for delay in $(seq 0 2 80); do
-	"$gojitter" trace -q --instance "$ours" -p "$target" &
+	"$gojitter" trace -q --budget off --instance "$ours" -p "$target" &
 	loader=$!
 	sleep "0.0$(printf %02d "$delay")"
 	kill -9 "$loader" 2>/dev/null
@@ -49,7 +49,7 @@ tap_check 'nothing is left' until_true nothing_left
 trace -p "$target"
 killed=0 missing=0
 for delay in $(seq 0 4 60); do
-	"$gojitter" trace -q --instance "$ours" -p "$target" --take-over &
+	"$gojitter" trace -q --budget off --instance "$ours" -p "$target" --take-over &
 	loader=$!
 	sleep "0.0$(printf %02d "$delay")"
 	kill -9 "$loader" 2>/dev/null

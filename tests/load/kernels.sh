@@ -15,9 +15,11 @@ cd '$top' || exit 1
 '$ticks' >/mnt/ticks &
 target=\$!
 until [ -s /mnt/ticks ]; do sleep 1; done
-'$build/gojitter' trace -p \$target --what all --instance kernels 2>/mnt/said.err || exit 2
+'$build/gojitter' trace -p \$target --what all --budget 100% --instance kernels 2>/mnt/said.err || exit 2
 pins=/sys/fs/bpf/gojitter/v1/kernels
 ls \$pins/links >/mnt/links
+bpftool map dump pinned \$pins/costs >/mnt/costs || exit 3
+pgrep -fx 'gojitter budget --instance kernels' >/mnt/keeper
 sleep 2
 bpftool map dump pinned \$pins/targets >/mnt/targets || exit 3
 for map in \$pins/*; do
@@ -30,6 +32,8 @@ bpftool map dump pinned \$pins/targets >/mnt/gone || exit 4
 '$build/gojitter' untrace 2>>/mnt/said.err || exit 5
 bpftool link show >/mnt/left
 [ ! -e \$pins ] || exit 6
+sleep 1
+! pgrep -fx 'gojitter budget --instance kernels' || exit 7
 END
 
 boot() # SUITE
@@ -40,6 +44,12 @@ boot() # SUITE
 	cat "$share"/*.err
 	echo "exit status $status of Linux $(cat "$share/version")"
 	return $status
+}
+
+measured()
+{
+	test -s "$share/keeper" && grep -q '"state": "on"' "$share/costs" &&
+		grep -Eq '"hits": *[1-9]' "$share/costs" && grep -Eq '"trap_ns": *[1-9]' "$share/costs"
 }
 
 named()
@@ -56,6 +66,7 @@ for suite in bookworm trixie trixie-backports; do
 	mkdir "$share"
 	tap_check "$suite: traced, read and taken away" boot "$suite"
 	tap_check "$suite: hooks are in place" test -s "$share/links"
+	tap_check "$suite: what they cost was measured" measured
 	tap_check "$suite: the process was a target" grep -q go_minor "$share/targets"
 	tap_check "$suite: and is none behind its end" sh -c "! grep -q go_minor '$share/gone'"
 	tap_check "$suite: functions and wait reasons have names" named

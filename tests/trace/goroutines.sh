@@ -35,7 +35,7 @@ goes() # VERSION GOROOT BINARY [-trace FILE]
 	GOTRACEBACK=system GODEBUG=asyncpreemptoff=1 GOGC=off "$binary" "$@" <"$dir/in" >"$dir/out" &
 	target=$!
 	exec 5>"$dir/in"
-	await ready && "$gojitter" trace -q -p $target --what goroutines --instance $instance || return 1
+	await ready && "$gojitter" trace -q -p $target --what goroutines --budget off --instance $instance || return 1
 	echo go >&5
 	await 'done' || return 1
 	echo dump >&5

@@ -20,7 +20,7 @@ class Run:
         try:
             self.said = ""
             assert json.loads(self.child.stdout.readline()) == "ready"
-            started = subprocess.run([self.gojitter, "trace", "-p", str(self.child.pid), "--what", what,
+            started = subprocess.run([self.gojitter, "trace", "-p", str(self.child.pid), "--what", what, "--budget", "off",
                                       "--instance", self.instance], capture_output=True, text=True)
             self.said = started.stdout + started.stderr
             assert started.returncode == 0, self.said
