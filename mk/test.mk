@@ -290,6 +290,8 @@ TEST_PROGRAMS += \
 TEST_PROGRAMS += \
 	load/reasons
 
+CHECK_SCRIPTS += tests/load/budget.sh
+
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
