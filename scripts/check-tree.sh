@@ -29,7 +29,7 @@ for dir in $order; do
 		for header in $(sed -n 's/^#include "\(.*\)"/\1/p' "$file"); do
 			part=${header%%/*}
 			case $header in
-			gojitter*|gj_abi.h|gj_trace.h) continue ;;
+			gojitter*|gj_abi.h|gj_trace.h|gj_trace_*.h) continue ;;
 			esac
 			case " $seen " in
 			*" $part "*) ;;

@@ -164,6 +164,11 @@ int gj_pins_remove(const char *instance, struct gj_diag *diag);
 int gj_pins_detach(int dir_fd, const char *program);
 void gj_pins_clean(void); /* what killed ones have left */
 
+/* The census (src/load/census.c): fills its maps where they are; 0 or negative errno. */
+int gj_load_census_fill(const struct gj_load *load);
+/* -EOPNOTSUPP with what the kernel lacks for it. */
+int gj_load_census_check(struct gj_diag *diag);
+
 /* The capability that is missing, in words, with -EPERM; 0. */
 int gj_load_check_caps(struct gj_diag *diag);
 bool gj_load_may_ptrace(void); /* CAP_SYS_PTRACE: processes of other users */

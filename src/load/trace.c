@@ -95,6 +95,8 @@ static int load_feature(struct gj_load *load, const struct gj_load_image *image,
 		return 0;
 	if (feature != GJ_FEATURE_CNT)
 		err = check_feature(load, feature, &why);
+	if (!err && feature == GJ_FEATURE_CENSUS)
+		err = gj_load_census_check(&why);
 	if (!err)
 		err = gj_load_object(load, image, feature, &why);
 	if (!err)
@@ -130,6 +132,8 @@ static int fill(const struct gj_load *load, struct gj_diag *diag)
 		    bpf_map_update_elem(programs, &exe, &targets->binaries[i].target, BPF_ANY))
 			err = -errno;
 	}
+	if (!err)
+		err = gj_load_census_fill(load);
 	return err ? gj_diag_set(diag, err, "the targets find no room in their maps: %s",
 				 strerror(-err)) : 0;
 }
