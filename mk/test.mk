@@ -244,6 +244,10 @@ CHECK_SCRIPTS += \
 	tests/trace/netpoll.sh \
 	tests/trace/syscalls.sh
 
+# The goroutine census.
+CHECK_SCRIPTS += tests/trace/census.sh
+LONG_SCRIPTS += tests/trace/census-full.sh
+
 # What gojitter trace hooks.
 UNIT_TESTS += plan
 FUZZ_TARGETS += plan

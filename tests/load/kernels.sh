@@ -22,6 +22,8 @@ bpftool map dump pinned \$pins/costs >/mnt/costs || exit 3
 pgrep -fx 'gojitter budget --instance kernels' >/mnt/keeper
 sleep 2
 bpftool map dump pinned \$pins/targets >/mnt/targets || exit 3
+cat \$pins/census >/mnt/census || exit 7
+bpftool map dump pinned \$pins/census_goroutines >/mnt/goroutines || exit 8
 for map in \$pins/*; do
 	id=\$(bpftool -j map show pinned \$map 2>/dev/null | sed -n 's/.*"btf_id":\([0-9]*\).*/\1/p')
 	[ -z "\$id" ] || bpftool btf dump id \$id >>/mnt/btf
@@ -68,6 +70,8 @@ for suite in bookworm trixie trixie-backports; do
 	tap_check "$suite: hooks are in place" test -s "$share/links"
 	tap_check "$suite: what they cost was measured" measured
 	tap_check "$suite: the process was a target" grep -q go_minor "$share/targets"
+	tap_check "$suite: the census is taken" grep -Eq '^pid [0-9]+: [0-9]+ goroutines: .* force gc \(idle\)' "$share/census"
+	tap_check "$suite: stacks of it reach their first functions" grep -q '"is_cut": 0' "$share/goroutines"
 	tap_check "$suite: and is none behind its end" sh -c "! grep -q go_minor '$share/gone'"
 	tap_check "$suite: functions and wait reasons have names" named
 	tap_check "$suite: no link is left" sh -c "! grep -q . '$share/left'"
