@@ -58,6 +58,7 @@ int gj_on_refill(struct pt_regs *ctx)
 	struct gj_alloc *sums;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	sums = alloc_of(tgid, refill.class);
@@ -69,7 +70,7 @@ int gj_on_refill(struct pt_regs *ctx)
 
 /* It has its span. */
 SEC("uprobe")
-int gj_on_refill_end(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_refill_end(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_doer doer = gj_this_thread();
@@ -77,6 +78,7 @@ int gj_on_refill_end(struct pt_regs *ctx __attribute__((unused)))
 	struct gj_alloc *sums;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	refill = bpf_map_lookup_elem(&alloc_refills, &doer);
@@ -93,13 +95,14 @@ int gj_on_refill_end(struct pt_regs *ctx __attribute__((unused)))
 
 /* (*mcentral).grow, of a refill. */
 SEC("uprobe")
-int gj_on_grow(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_grow(struct pt_regs *ctx)
 {
 	struct gj_doer doer = gj_this_thread();
 	struct refill *refill;
 	struct gj_alloc *sums;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	refill = bpf_map_lookup_elem(&alloc_refills, &doer);
@@ -120,6 +123,7 @@ int gj_on_mheap_alloc(struct pt_regs *ctx)
 	struct gj_alloc *sums;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	sums = alloc_of(tgid, ctx->rcx & 0xff);

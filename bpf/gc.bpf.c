@@ -89,6 +89,7 @@ int gj_on_stw_stop(struct pt_regs *ctx)
 	struct stop stop = { .asked_ns = bpf_ktime_get_ns() };
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	target = gj_target(&tgid);
 	if (!target)
 		return 0;
@@ -100,12 +101,13 @@ int gj_on_stw_stop(struct pt_regs *ctx)
 
 /* It returns. */
 SEC("uprobe")
-int gj_on_stw_stopped(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_stw_stopped(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct stop *stop;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &tgid);
@@ -118,12 +120,13 @@ int gj_on_stw_stopped(struct pt_regs *ctx __attribute__((unused)))
 
 /* runtime.startTheWorldWithSema begins. */
 SEC("uprobe")
-int gj_on_stw_start(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_stw_start(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct stop *stop;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &tgid);
@@ -136,12 +139,13 @@ int gj_on_stw_start(struct pt_regs *ctx __attribute__((unused)))
 
 /* It returns: all phases are known, and what the stop was for. */
 SEC("uprobe")
-int gj_on_stw_started(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_stw_started(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_stw_key key = { 0 };
 	struct stop *stop;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&key.tgid))
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &key.tgid);
@@ -179,12 +183,13 @@ static __always_inline void end_sweep(__u32 tgid, struct gj_gc *cycle, __u64 now
 
 /* (*gcControllerState).startCycle: the world is stopped, write barriers come next. */
 SEC("uprobe")
-int gj_on_gc_start(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_gc_start(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	tell_reason(tgid, GC_sweep_termination);
@@ -199,12 +204,13 @@ int gj_on_gc_start(struct pt_regs *ctx __attribute__((unused)))
 
 /* runtime.gcMarkTermination: marking is over; sweeping begins before the world goes on. */
 SEC("uprobe")
-int gj_on_mark_done(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_mark_done(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	tell_reason(tgid, GC_mark_termination);
@@ -223,12 +229,13 @@ int gj_on_mark_done(struct pt_regs *ctx __attribute__((unused)))
 
 /* The sweeper (runtime.bgsweep) is about to park: all is swept. Also parks when it is created. */
 SEC("uprobe")
-int gj_on_swept(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_swept(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	cycle = bpf_map_lookup_elem(&gc, &tgid);
@@ -247,6 +254,7 @@ int gj_on_assist(struct pt_regs *ctx)
 	struct assist *outer;
 	__u64 startpc = 0;
 
+	gj_own_stack(ctx);
 	target = gj_target(&doer.tgid);
 	if (!target)
 		return 0;
@@ -269,6 +277,7 @@ int gj_on_assist_end(struct pt_regs *ctx)
 	struct gj_assist_key key = { 0 };
 	struct assist *assist;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&doer.tgid))
 		return 0;
 	assist = bpf_map_lookup_elem(&gc_assists, &doer);

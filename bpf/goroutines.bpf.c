@@ -409,6 +409,7 @@ int gj_on_casgstatus(struct pt_regs *ctx)
 	struct move move = { .current_g = ctx->r14, .old = ctx->rbx & GJ_G_STATUS_MASK,
 			     .new = ctx->rcx & GJ_G_STATUS_MASK };
 
+	gj_own_stack(ctx);
 	/* Copying its stack is not doing something else; idle ones are none yet. */
 	if (move.old == g_copystack || move.new == g_copystack || move.old == g_idle)
 		return 0;
@@ -431,6 +432,7 @@ int gj_on_newproc1(struct pt_regs *ctx)
 {
 	struct move move = { .old = g_dead };
 
+	gj_own_stack(ctx);
 	if (!begin_move(&move, ctx->rax) || move.target->go_minor >= FIRST_MINOR_GOID_FIRST)
 		return 0;
 	if (move.target->g_status == GJ_NO_OFFSET ||

@@ -68,6 +68,7 @@ int gj_on_netpoll(struct pt_regs *ctx)
 	struct gj_netpoll *sums;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	poll.kind = delay_ns < 0 ? blocking : delay_ns ? timed : non_blocking;

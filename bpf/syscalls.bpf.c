@@ -74,6 +74,7 @@ int gj_on_entersyscall(struct pt_regs *ctx)
 	struct call call = { .begin_ns = bpf_ktime_get_ns(), .nr = in_C };
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	target = gj_target(&tgid);
 	if (!target)
 		return 0;
@@ -131,13 +132,14 @@ int gj_syscalls_sys_exit(__u64 *ctx __attribute__((unused)))
 
 /* runtime.exitsyscall begins. */
 SEC("uprobe")
-int gj_on_exitsyscall(struct pt_regs *ctx __attribute__((unused)))
+int gj_on_exitsyscall(struct pt_regs *ctx)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_syscalls *sums;
 	struct call *call;
 	__u32 tgid;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&tgid))
 		return 0;
 	call = this_call();
@@ -162,6 +164,7 @@ int gj_on_exitsyscall_slow(struct pt_regs *ctx)
 	struct wait wait = { 0 };
 	struct call *call;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&doer.tgid))
 		return 0;
 	call = bpf_map_lookup_elem(&syscalls_calls, &thread);
@@ -184,6 +187,7 @@ int gj_on_exitsyscall_end(struct pt_regs *ctx)
 	struct gj_syscalls *sums;
 	struct wait *wait;
 
+	gj_own_stack(ctx);
 	if (!gj_target(&doer.tgid))
 		return 0;
 	wait = bpf_map_lookup_elem(&syscalls_waits, &doer);

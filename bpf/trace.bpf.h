@@ -36,6 +36,28 @@ struct {
 	__type(value, __u64);
 } drops SEC(".maps");
 
+/*
+ * The stack of a program in a uprobe has to be its thread's. Linux a76ab5731e32 ("bpf: Find
+ * eligible subprogs for private stack support", 6.13) lays that of a bigger program into
+ * memory of the processor, on amd64; but nothing keeps another thread from being put on the
+ * processor in the midst of it, and from running the same program: they write over each
+ * other's. A program with a tail call has no such stack, so each has one, that is never made.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} no_programs SEC(".maps");
+
+const volatile _Bool gj_is_never;
+
+static __always_inline void gj_own_stack(struct pt_regs *ctx)
+{
+	if (gj_is_never)
+		bpf_tail_call(ctx, &no_programs, 0);
+}
+
 static __always_inline void gj_drop(__u32 why)
 {
 	__u64 *cnt = bpf_map_lookup_elem(&drops, &why);

@@ -248,6 +248,9 @@ CHECK_SCRIPTS += \
 CHECK_SCRIPTS += tests/trace/census.sh
 LONG_SCRIPTS += tests/trace/census-full.sh
 
+# Stacks of programs in uprobes.
+CHECK_SCRIPTS += tests/load/own-stack.sh
+
 # What gojitter trace hooks.
 UNIT_TESTS += plan
 FUZZ_TARGETS += plan
@@ -295,6 +298,9 @@ TEST_PROGRAMS += \
 	load/reasons
 
 CHECK_SCRIPTS += tests/load/budget.sh
+ifeq ($(HAVE_BPF),on)
+TEST_PROGRAMS += load/jited
+endif
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
