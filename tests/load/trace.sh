@@ -119,20 +119,23 @@ cat >"$work/exec.go" <<'EOF'
 package main
 
 import (
+	"os"
 	"syscall"
-	"time"
 )
 
 func main() {
-	time.Sleep(time.Second)
+	os.Stdin.Read(make([]byte, 1))
 	syscall.Exec("/bin/sleep", []string{"sleep", "5"}, nil)
 }
 EOF
 execs=$($build 1.24 "$work/exec.go" exe)
-"$execs" &
+mkfifo "$work/go"
+"$execs" <"$work/go" &
 pid=$!
 pids="$pids $pid"
+exec 5>"$work/go"
 tap_check 'a program that is going to call exec' starts -p "$pid"
+echo >&5
 has_left() { ! has_target "$pid" && [ -d "/proc/$pid" ]; }
 tap_check 'is no target behind it' until_true has_left
 
