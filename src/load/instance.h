@@ -61,12 +61,13 @@ void gj_load_targets_deinit(struct gj_load_targets *targets);
 /*
  * gj_load_target_fill - what the programs are told of one Go program
  * @number: of the program in its instance
+ * @label: of the program, for people
  *
  * Returns 0 or -EOPNOTSUPP with @diag when its release has no such fields or its
  * slot of g is not known.
  */
 int gj_load_target_fill(const struct gj_image *image, const struct gj_gotab *gotab,
-			const struct gj_goffsets *offsets, unsigned int number,
+			const struct gj_goffsets *offsets, unsigned int number, const char *label,
 			struct gj_trace_target *target_out, struct gj_diag *diag);
 
 /*

@@ -49,7 +49,7 @@ static void fill_offsets(const struct gj_goffsets *offsets, struct gj_trace_targ
 }
 
 int gj_load_target_fill(const struct gj_image *image, const struct gj_gotab *gotab,
-			const struct gj_goffsets *offsets, unsigned int number,
+			const struct gj_goffsets *offsets, unsigned int number, const char *label,
 			struct gj_trace_target *target_out, struct gj_diag *diag)
 {
 	const struct gj_goinfo *info = gj_gotab_info(gotab);
@@ -66,13 +66,13 @@ int gj_load_target_fill(const struct gj_image *image, const struct gj_gotab *got
 	fill_offsets(offsets, &target);
 	if (offsets->tls_g == INT64_MIN)
 		return gj_diag_set(diag, -EOPNOTSUPP,
-				   "%s: where its threads keep g is not known before it runs; give -p PID",
-				   gj_image_path(image));
+				   "%s: where its threads keep g is not known before it runs; gojitter trace -p PID finds it",
+				   label);
 	if (target.g_m == GJ_NO_OFFSET || target.g_goid == GJ_NO_OFFSET ||
 	    target.m_g0 == GJ_NO_OFFSET || target.m_curg == GJ_NO_OFFSET)
 		return gj_diag_set(diag, -EOPNOTSUPP,
 				   "%s: where its runtime keeps goroutines is not known (Go 1.%d)",
-				   gj_image_path(image), info->go_minor);
+				   label, info->go_minor);
 	*target_out = target;
 	return 0;
 }

@@ -50,7 +50,7 @@ static int read_binary(struct gj_load_binary *binary, unsigned int number, struc
 	err = gj_goffsets_find(binary->image, binary->gotab, &offsets, diag);
 	if (!err)
 		err = gj_load_target_fill(binary->image, binary->gotab, &offsets, number,
-					  &binary->target, diag);
+					  binary->label, &binary->target, diag);
 	return err;
 }
 
@@ -75,7 +75,7 @@ static int read_library(struct gj_load_binary *binary, unsigned int number, uint
 	binary->fd = fd;
 	snprintf(binary->path, sizeof(binary->path), "/proc/self/fd/%d", fd);
 	return gj_load_target_fill(binary->image, binary->gotab, gj_live_offsets(binary->live),
-				   number, &binary->target, diag);
+				   number, binary->label, &binary->target, diag);
 }
 
 /* Room for one more, begun with the file at @path. */
