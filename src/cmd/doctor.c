@@ -218,7 +218,8 @@ static int check_target(const char *path, uint32_t pid, const struct costs *cost
 		    gj_programs_add_file(&programs, path, &diag);
 	status = check_binary(&programs, err, &diag, pid ? label : path);
 	for (unsigned int i = 0; programs.cnt && i < GJ_FEATURE_CNT; i++)
-		show_feature(&programs.list[0], i, costs);
+		if (gj_trace_features() & 1u << i)
+			show_feature(&programs.list[0], i, costs);
 	gj_programs_deinit(&programs);
 	return status;
 }

@@ -25,10 +25,10 @@ doctor_says() # BINARY
 {
 	"$gojitter" doctor -e "$1" >"$work/doctor"
 	"$features" "$1" >"$work/plan"
-	for feature in threads tcp census; do
-		grep -q "trace $feature: tier 1, .*; no hook in the target$" "$work/doctor" ||
-			{ echo "nothing on $feature"; return 1; }
-	done
+	grep -q "trace census: tier 1, .*; no hook in the target$" "$work/doctor" ||
+		{ echo "nothing on census"; return 1; }
+	"$gojitter" trace --what list | cut -d' ' -f1 | sort >"$work/list"
+	sed -n 's/^    trace \([a-z]*\):.*/\1/p' "$work/doctor" | sort | diff "$work/list" - || return 1
 	while IFS='	' read -r feature program function callee at needed entry va off kind repeat insn; do
 		place=$(printf '%s+0x%x  %s  (%s' "$function" $((0x$va - 0x$entry)) "$insn" "$kind")
 		[ "$(grep -cF "        $place" "$work/doctor")" -eq 1 ] || { echo "not once: $place"; return 1; }
