@@ -35,23 +35,36 @@ void gj_load_targets_deinit(struct gj_load_targets *targets)
 	*targets = (struct gj_load_targets){ 0 };
 }
 
+/* What was said of binary->path, of the name that people know the file by. */
+static int explain_file(const struct gj_load_binary *binary, int err, const struct gj_diag *why,
+			struct gj_diag *diag)
+{
+	size_t bytes = strlen(binary->path);
+
+	if (!why->err)
+		return gj_diag_set(diag, err, "%s: %s", binary->label, strerror(-err));
+	if (!strncmp(why->text, binary->path, bytes))
+		return gj_diag_set(diag, err, "%s%s", binary->label, why->text + bytes);
+	return gj_diag_set(diag, err, "%s", why->text);
+}
+
 /* Reads the file behind binary->fd; -ENOENT when it has no Go tables. */
 static int read_binary(struct gj_load_binary *binary, unsigned int number, struct gj_diag *diag)
 {
 	struct gj_goffsets offsets;
-	int err = gj_image_open(binary->path, &binary->image, NULL);
+	struct gj_diag why = { 0 };
+	int err = gj_image_open(binary->path, &binary->image, &why);
 
 	if (!err)
-		err = gj_gotab_open(binary->image, &binary->gotab, NULL);
-	if (err == -ENOMEM)
-		return gj_diag_set(diag, err, "out of memory");
-	if (err)
-		return -ENOENT;
-	err = gj_goffsets_find(binary->image, binary->gotab, &offsets, diag);
+		err = gj_gotab_open(binary->image, &binary->gotab, &why);
+	if (err == -ENOENT)
+		return err;
 	if (!err)
-		err = gj_load_target_fill(binary->image, binary->gotab, &offsets, number,
-					  binary->label, &binary->target, diag);
-	return err;
+		err = gj_goffsets_find(binary->image, binary->gotab, &offsets, &why);
+	if (err)
+		return explain_file(binary, err, &why, diag);
+	return gj_load_target_fill(binary->image, binary->gotab, &offsets, number, binary->label,
+				   &binary->target, diag);
 }
 
 /* The library that holds the runtime of @pid, a program which is not Go itself. */

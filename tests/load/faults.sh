@@ -115,9 +115,12 @@ tap_check 'the dead target' refuses 1 "there is no process $target" trace -p "$t
 tap_check 'not a Go program' refuses 1 'no Go program' trace -p $$
 tap_check 'not a Go file' refuses 1 'no Go program' trace -e /bin/true
 tap_check 'no such file' refuses 1 'No such file' trace -e "$work/none"
-tap_check 'a directory' refuses 1 'directory|no Go program' trace -e "$work"
+tap_check 'a directory' refuses 1 'not a regular file' trace -e "$work"
 head -c 300000 "$ticks" >"$work/cut"
-tap_check 'a file cut short' refuses 1 'cut' trace -e "$work/cut"
+tap_check 'a file cut short' refuses 1 'the file is cut short' trace -e "$work/cut"
+head -c 100 /bin/true >"$work/head"
+tap_check 'a header alone' refuses 1 "$work/head: .*" trace -e "$work/head"
+tap_check 'text' refuses 1 'not an ELF file' trace -e /etc/passwd
 tap_check 'a name with a dot' refuses 1 "instance 'a.b'" "$gojitter" trace -p $$ --instance a.b
 tap_check 'a name that leads elsewhere' refuses 1 "instance '../x'" "$gojitter" untrace --instance ../x
 tap_check 'a feature there is none of' refuses 2 '--what nonsense: there are' trace -p $$ --what nonsense
