@@ -81,38 +81,57 @@ static int read_rows(struct gj_budget_watch *watch, int fd)
 	return watch->row_cnt ? 0 : -ENOENT;
 }
 
+/* The maps `costs` and `budget`. On failure neither is open. */
+struct maps {
+	int costs, budget;
+};
+
+static int open_maps(const struct gj_budget_watch *watch, struct maps *maps)
+{
+	maps->costs = open_pin(watch, "", "costs");
+	if (maps->costs < 0)
+		return maps->costs;
+	maps->budget = open_pin(watch, "", "budget");
+	if (maps->budget < 0)
+		close(maps->costs);
+	return maps->budget < 0 ? maps->budget : 0;
+}
+
+static void close_maps(const struct maps *maps)
+{
+	close(maps->costs);
+	close(maps->budget);
+}
+
 int gj_budget_read(struct gj_budget_watch *watch)
 {
-	int costs = open_pin(watch, "", "costs"), budget = open_pin(watch, "", "budget");
-	int err = costs < 0 ? costs : budget < 0 ? budget : 0;
+	struct maps maps;
+	int err = open_maps(watch, &maps);
 	uint32_t only = 0;
 
-	if (!err)
-		err = read_rows(watch, costs);
-	if (!err && bpf_map_lookup_elem(budget, &only, &watch->budget))
+	if (err)
+		return err;
+	err = read_rows(watch, maps.costs);
+	if (!err && bpf_map_lookup_elem(maps.budget, &only, &watch->budget))
 		err = -errno;
-	if (costs >= 0)
-		close(costs);
-	if (budget >= 0)
-		close(budget);
+	close_maps(&maps);
 	return err;
 }
 
 int gj_budget_write(const struct gj_budget_watch *watch)
 {
-	int costs = open_pin(watch, "", "costs"), budget = open_pin(watch, "", "budget");
-	int err = costs < 0 ? costs : budget < 0 ? budget : 0;
+	struct maps maps;
+	int err = open_maps(watch, &maps);
 	uint32_t only = 0;
 
+	if (err)
+		return err;
 	for (size_t i = 0; !err && i < watch->row_cnt; i++)
-		if (bpf_map_update_elem(costs, &watch->rows[i].key, &watch->rows[i].cost, BPF_ANY))
+		if (bpf_map_update_elem(maps.costs, &watch->rows[i].key, &watch->rows[i].cost, BPF_ANY))
 			err = -errno;
-	if (!err && bpf_map_update_elem(budget, &only, &watch->budget, BPF_ANY))
+	if (!err && bpf_map_update_elem(maps.budget, &only, &watch->budget, BPF_ANY))
 		err = -errno;
-	if (costs >= 0)
-		close(costs);
-	if (budget >= 0)
-		close(budget);
+	close_maps(&maps);
 	return err;
 }
 
