@@ -81,7 +81,7 @@ never_wrong() # swap|move|spin VERSION PASSES
 	untrace && stop "$pid"
 	root=$(tests/toolchains.sh "$2" | cut -d' ' -f2)
 	GOROOT=$root GOTOOLCHAIN=local "$root/bin/go" tool nm "$binary" >"$dir/nm"
-	tests/trace/census.py busy "$dir" "$dir/nm"
+	tests/trace/census.py busy "$1" "$dir" "$dir/nm"
 }
 for version in ${GJ_CENSUS_BUSY:-1.19 1.27}; do
 	tap_check "Go $version: no stack of what is switched all the time is wrong" never_wrong swap "$version" 80
