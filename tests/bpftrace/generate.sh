@@ -31,6 +31,22 @@ waits_for() # FILE TEXT
 	return 1
 }
 
+# SIGINT, and once more for what is there 10 s later: bpftrace has been seen to miss one.
+ends() # PID...
+{
+	kill -INT "$@"
+	for pid; do
+		for try in $(seq 200); do
+			case $(cut -d ' ' -f 3 "/proc/$pid/stat" 2>/dev/null) in
+			'' | Z) continue 2 ;;
+			esac
+			sleep 0.05
+		done
+		kill -INT "$pid"
+	done
+	wait "$@"
+}
+
 # Runs the program under the scripts, all at once; each one's output in $work/NAME.
 watches() # BINARY SCRIPT...
 {
@@ -53,12 +69,10 @@ watches() # BINARY SCRIPT...
 	waits_for "$work/said" done || { cat "$work/died"; return 1; }
 	# The last one is for what comes next.
 	last=${tracers##* }
-	kill -INT ${tracers% *}
-	wait ${tracers% *}
+	ends ${tracers% *}
 	echo >&8
 	waits_for "$work/said" collected || { cat "$work/died"; return 1; }
-	kill -INT "$last"
-	wait "$last"
+	ends "$last"
 	tracers=
 	echo >&8
 	exec 8>&-
