@@ -109,18 +109,27 @@ static char *put_comm(char *to, const struct gj_report *report, const struct gj_
 	return put(to, " ", 1);
 }
 
+/* perf's numbers have a sign: a task that has ended is -1. */
+static char *put_id(char *to, uint32_t id, unsigned int width)
+{
+	if (id != UINT32_MAX)
+		return put_dec(to, id, width, ' ');
+	to = put_pad(to, ' ', 2, width);
+	return put(to, "-1", 2);
+}
+
 static char *put_ids(char *to, const struct gj_report *report, const struct gj_sample *sample)
 {
 	char *tid;
 
 	if (report->fields & GJ_FIELD_PID)
-		to = put_dec(to, sample->pid, report->id_width, ' ');
+		to = put_id(to, sample->pid, report->id_width);
 	if ((report->fields & GJ_FIELD_PID) && (report->fields & GJ_FIELD_TID)) {
 		tid = put(to, "/", 1);
-		to = put_dec(tid, sample->tid, 0, ' ');
+		to = put_id(tid, sample->tid, 0);
 		to = put_pad(to, ' ', (size_t)(to - tid), report->id_width);
 	} else if (report->fields & GJ_FIELD_TID) {
-		to = put_dec(to, sample->tid, report->id_width, ' ');
+		to = put_id(to, sample->tid, report->id_width);
 	}
 	return put(to, " ", 1);
 }

@@ -118,6 +118,23 @@ static void perf_text_fields(void **state)
 		     "\t    7f0000000000 [unknown]\n\n");
 }
 
+/* A task that has ended: perf has -1 for its numbers. */
+static void perf_text_ended(void **state)
+{
+	struct gj_report report = report_of(GJ_FIELD_COMM | GJ_FIELD_PID | GJ_FIELD_TID);
+	struct gj_sample ended = sample;
+	struct gj_record record = record_of(&ended);
+	struct gj_buf out = { 0 };
+
+	(void)state;
+	ended.pid = ended.tid = UINT32_MAX;
+	record.location_cnt = 0;
+	gj_report_perf(&report, &record, &out);
+	gj_buf_chr(&out, '\0');
+	assert_non_null(strstr(out.data, "   -1/-1    "));
+	gj_buf_deinit(&out);
+}
+
 /* Without a call chain perf pads the name and prints the address itself, on one line. */
 static void perf_text_without_chain(void **state)
 {
@@ -269,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(perf_text),
 		cmocka_unit_test(perf_text_fields),
+		cmocka_unit_test(perf_text_ended),
 		cmocka_unit_test(perf_text_without_chain),
 		cmocka_unit_test(goid_forms),
 		cmocka_unit_test(json),
