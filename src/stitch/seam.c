@@ -230,11 +230,11 @@ static enum gj_step seam_gogo(struct gj_walk *walk, const struct gj_place *place
 {
 	const struct gj_runtime *runtime = &walk->runtime;
 
-	(void)place;
 	if (!gj_walk_runtime(walk))
 		return gj_walk_cut(walk, GJ_CUT_NO_RUNTIME);
 	if (gj_walk_kind(walk, walk->sp) != GJ_ON_GOROUTINE)
-		return GJ_STEP_STAY;
+		return has_lost_link(walk, gj_seams[place->seam - 1].function) ?
+			       gj_walk_cut(walk, GJ_CUT_SWITCHING) : GJ_STEP_STAY;
 	if (!walk->is_innermost || !is_go(walk, runtime->sched_pc))
 		return gj_walk_cut(walk, GJ_CUT_SWITCHING);
 	gj_walk_forget_regs(walk);

@@ -11,7 +11,7 @@ emulator=
 trap 'kill $emulator 2>/dev/null; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 export GJ_WALKER=$O/tests/stitch/live GJ_LOG=$work/log GJ_PLACE
-places=${GJ_ARM64_PLACES:-leaf systemstack morestack mcall}
+places=${GJ_ARM64_PLACES:-leaf systemstack morestack gogo mcall}
 
 # The emulator's gdb port: one that nobody has.
 find_port()

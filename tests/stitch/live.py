@@ -464,6 +464,7 @@ ARM64_PLACES = {
     "systemstack": ("runtime.systemstack", 150),
     "morestack": ("runtime.morestack", 120),
     "copystack": ("runtime.copystack", 20, None, ("runtime.morestack",)),
+    "gogo": ("gogo runtime.gogo", 20, None, ("runtime.morestack",)),
     "mcall": ("runtime.mcall", 80),
 }
 
