@@ -32,6 +32,7 @@ waits_for() # FILE TEXT
 }
 
 # SIGINT, and once more for what is there 10 s later: bpftrace has been seen to miss one.
+# timeout hands them on, and more than one only with --foreground.
 ends() # PID...
 {
 	kill -INT "$@"
@@ -60,7 +61,7 @@ watches() # BINARY SCRIPT...
 	for name; do
 		"$O/gojitter" bpftrace -e "$binary" -p $program "$name" >"$work/$name.bt" || return 1
 		flags=$(sed -n 's/^ \* USAGE: bpftrace \(--unsafe\).*/\1/p' "$work/$name.bt")
-		__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 timeout -s KILL 60 bpftrace $flags -o "$work/$name" "$work/$name.bt" \
+		__BPFTRACE_NOTIFY_PROBES_ATTACHED=1 timeout --foreground -s KILL 60 bpftrace $flags -o "$work/$name" "$work/$name.bt" \
 			>"$work/$name.all" 2>&1 &
 		tracers="$tracers $!"
 	done
