@@ -250,6 +250,8 @@ LONG_SCRIPTS += tests/trace/census-full.sh
 
 # Stacks of programs in uprobes.
 CHECK_SCRIPTS += tests/load/own-stack.sh
+# Programs that others have hooked.
+CHECK_SCRIPTS += tests/load/hooked.sh
 
 # What gojitter trace hooks.
 UNIT_TESTS += plan
