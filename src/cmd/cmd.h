@@ -28,6 +28,8 @@ bool gj_cmd_number(const char **text, unsigned long max, const char *ends,
 		   unsigned int *number_out);
 /* Adds the processes of "PID,PID..." to @pids, which has room for @max. False when it is no such list. */
 bool gj_cmd_pids(const char *text, uint32_t *pids, unsigned int max, unsigned int *cnt);
+/* "250ms", "10s", "10", "2m", "1h". False when it is none of these. */
+bool gj_cmd_time(const char *text, uint64_t *ns_out);
 /* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
 int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same with what @diag holds, or the text of @err where it holds nothing. */

@@ -53,27 +53,6 @@ struct arguments {
 	bool is_folded;
 };
 
-static bool parse_time(const char *text, uint64_t *ns_out)
-{
-	static const struct {
-		const char *unit;
-		uint64_t ns;
-	} units[] = {
-		{ "ms", 1000000 }, { "s", 1000000000 }, { "", 1000000000 }, { "m", 60000000000 },
-		{ "h", 3600000000000 },
-	};
-	unsigned int number;
-
-	if (!gj_cmd_number(&text, 1000000, "msh", &number))
-		return false;
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (!strcmp(text, units[i].unit)) {
-			*ns_out = number * units[i].ns;
-			return true;
-		}
-	return false;
-}
-
 /* False when the option's value is wrong. */
 static bool take_option(struct arguments *args, int c, const char *value)
 {
@@ -84,7 +63,7 @@ static bool take_option(struct arguments *args, int c, const char *value)
 	case 'F': return gj_cmd_number(&value, 20000, "", &profile->hz);
 	case 'o': profile->output = value; return *value;
 	case 'q': profile->say = gj_cmd_say_nothing; return true;
-	case OPT_FOR: return parse_time(value, &profile->for_ns);
+	case OPT_FOR: return gj_cmd_time(value, &profile->for_ns);
 	case OPT_FOLDED: args->is_folded = true; return true;
 	case OPT_BY: profile->by_goid = true; return !strcmp(value, "goid");
 	case OPT_COMPARE_FP: profile->compare_fp = true; return true;

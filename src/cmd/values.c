@@ -32,3 +32,24 @@ bool gj_cmd_pids(const char *text, uint32_t *pids, unsigned int max, unsigned in
 	}
 	return *cnt > 0;
 }
+
+bool gj_cmd_time(const char *text, uint64_t *ns_out)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {
+		{ "ms", 1000000 }, { "s", 1000000000 }, { "", 1000000000 }, { "m", 60000000000 },
+		{ "h", 3600000000000 },
+	};
+	unsigned int number;
+
+	if (!gj_cmd_number(&text, 1000000, "msh", &number))
+		return false;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (!strcmp(text, units[i].unit)) {
+			*ns_out = number * units[i].ns;
+			return true;
+		}
+	return false;
+}
