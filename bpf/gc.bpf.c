@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 
 #include "rare.bpf.h"
+#include "events.bpf.h"
 
 #include "gj_trace_gc.h"
 
@@ -96,6 +97,8 @@ int gj_on_stw_stop(struct pt_regs *ctx)
 	if (target->go_minor >= FIRST_MINOR_STW_REASON)
 		stop.reason = ctx->rax & 0xff;
 	gj_begin_at(&gc_stops, &tgid, &stop);
+	if (gj_tells(stw_stopping))
+		gj_tell_span(ctx, stw_stopping, target, stop.asked_ns, stop.reason, 0);
 	return 0;
 }
 
@@ -103,18 +106,23 @@ int gj_on_stw_stop(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_stw_stopped(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct stop *stop;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &tgid);
-	if (stop)
-		stop->stopped_ns = now_ns;
-	else
+	if (!stop) {
 		gj_drop(drop_no_start);
+		return 0;
+	}
+	stop->stopped_ns = now_ns;
+	if (gj_tells(stw_stopped))
+		gj_tell_span(ctx, stw_stopped, target, now_ns, stop->reason, now_ns - stop->asked_ns);
 	return 0;
 }
 
@@ -122,18 +130,24 @@ int gj_on_stw_stopped(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_stw_start(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct stop *stop;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &tgid);
-	if (stop && stop->stopped_ns)
-		stop->start_ns = now_ns;
-	else
+	if (!stop || !stop->stopped_ns) {
 		gj_drop(drop_no_start);
+		return 0;
+	}
+	stop->start_ns = now_ns;
+	if (gj_tells(stw_starting))
+		gj_tell_span(ctx, stw_starting, target, now_ns, stop->reason,
+			     now_ns - stop->stopped_ns);
 	return 0;
 }
 
@@ -141,12 +155,14 @@ int gj_on_stw_start(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_stw_started(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_stw_key key = { 0 };
 	struct stop *stop;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&key.tgid))
+	target = gj_target(&key.tgid);
+	if (!target)
 		return 0;
 	stop = bpf_map_lookup_elem(&gc_stops, &key.tgid);
 	if (!stop || !stop->start_ns) {
@@ -160,6 +176,8 @@ int gj_on_stw_started(struct pt_regs *ctx)
 	gj_count_ns(&stw, &key, stop->start_ns - stop->stopped_ns);
 	key.phase = starting;
 	gj_count_ns(&stw, &key, now_ns - stop->start_ns);
+	if (gj_tells(stw_started))
+		gj_tell_span(ctx, stw_started, target, now_ns, stop->reason, now_ns - stop->start_ns);
 	bpf_map_delete_elem(&gc_stops, &key.tgid);
 	return 0;
 }
@@ -173,31 +191,38 @@ static __always_inline void tell_reason(__u32 tgid, __u32 reason)
 		stop->reason = reason;
 }
 
-static __always_inline void end_sweep(__u32 tgid, struct gj_gc *cycle, __u64 now_ns)
+static __always_inline void end_sweep(void *ctx, const struct gj_trace_target *target, __u32 tgid,
+				      struct gj_gc *cycle, __u64 now_ns)
 {
 	if (!cycle->sweep_begin_ns || cycle->sweep_end_ns > cycle->sweep_begin_ns)
 		return;
 	cycle->sweep_end_ns = now_ns;
 	gj_count_ns(&sweep, &tgid, now_ns - cycle->sweep_begin_ns);
+	if (gj_tells(gc_swept))
+		gj_tell_span(ctx, gc_swept, target, now_ns, 0, now_ns - cycle->sweep_begin_ns);
 }
 
 /* (*gcControllerState).startCycle: the world is stopped, write barriers come next. */
 SEC("uprobe")
 int gj_on_gc_start(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
+	if (gj_tells(gc_mark_begin))
+		gj_tell_span(ctx, gc_mark_begin, target, now_ns, 0, 0);
 	tell_reason(tgid, GC_sweep_termination);
 	cycle = gj_get(&gc, &tgid, &no_gc);
 	if (!cycle)
 		return 0;
 	/* What was left of the last cycle's sweeping was done before the stop. */
-	end_sweep(tgid, cycle, now_ns);
+	end_sweep(ctx, target, tgid, cycle, now_ns);
 	cycle->mark_begin_ns = now_ns;
 	return 0;
 }
@@ -206,18 +231,24 @@ int gj_on_gc_start(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_mark_done(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
 	tell_reason(tgid, GC_mark_termination);
 	cycle = gj_get(&gc, &tgid, &no_gc);
 	if (!cycle)
 		return 0;
 	cycle->cycles++;
+	if (gj_tells(gc_mark_end))
+		gj_tell_span(ctx, gc_mark_end, target, now_ns, 0,
+			     cycle->mark_begin_ns > cycle->mark_end_ns ?
+				     now_ns - cycle->mark_begin_ns : 0);
 	if (cycle->mark_begin_ns > cycle->mark_end_ns)
 		gj_hist_add(&cycle->mark, now_ns - cycle->mark_begin_ns);
 	else
@@ -231,16 +262,18 @@ int gj_on_mark_done(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_swept(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_gc *cycle;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
 	cycle = bpf_map_lookup_elem(&gc, &tgid);
 	if (cycle)
-		end_sweep(tgid, cycle, now_ns);
+		end_sweep(ctx, target, tgid, cycle, now_ns);
 	return 0;
 }
 
@@ -272,13 +305,15 @@ int gj_on_assist(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_assist_end(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_doer doer = { .g = ctx->r14 };
 	struct gj_assist_key key = { 0 };
 	struct assist *assist;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&doer.tgid))
+	target = gj_target(&doer.tgid);
+	if (!target)
 		return 0;
 	assist = bpf_map_lookup_elem(&gc_assists, &doer);
 	if (!assist) {
@@ -292,6 +327,8 @@ int gj_on_assist_end(struct pt_regs *ctx)
 	key.tgid = doer.tgid;
 	key.func = assist->func;
 	gj_count_ns(&mark_assist, &key, now_ns - assist->begin_ns);
+	if (gj_tells(gc_assist))
+		gj_tell_span(ctx, gc_assist, target, now_ns, 0, now_ns - assist->begin_ns);
 	bpf_map_delete_elem(&gc_assists, &doer);
 	return 0;
 }

@@ -69,6 +69,8 @@ static __always_inline void create(const struct move *move)
 	if (move->counts)
 		add_one(&move->counts->created);
 	insert(move, &goroutine);
+	tell_move(move, goroutine_created, &goroutine, move->reason, goroutine.parent_goid,
+		  goroutine.created_at);
 }
 
 /* Takes the thread it begins to run on. */
@@ -91,6 +93,7 @@ static __always_inline void learn(const struct move *move)
 	if (move->counts)
 		add_one(&move->counts->learnt);
 	insert(move, &goroutine);
+	tell_move(move, kind_of(move->new), &goroutine, move->reason, 0, 0);
 }
 
 /* Where the goroutine goes on: g.sched, which mcall filled, and the frame pointers above. */
@@ -176,13 +179,13 @@ static __always_inline void end_stack(const struct move *move, struct gj_gorouti
 	__sync_fetch_and_add(&stack->sum_ns, ns);
 }
 
-/* Whose goroutine makes @woken runnable. */
-static __always_inline void note_waker(const struct move *move, const struct gj_goroutine *woken)
+/* Whose goroutine makes @woken runnable: its goid, for events. */
+static __always_inline __u64 note_waker(const struct move *move, const struct gj_goroutine *woken)
 {
 	const struct gj_trace_target *target = move->target;
 	struct gj_waker_key key = { .tgid = move->key.tgid, .reason = woken->reason,
 				    .woken = woken->func };
-	__u64 m = 0, g0 = 0, g = move->current_g, startpc = 0, one = 1, *cnt;
+	__u64 m = 0, g0 = 0, g = move->current_g, startpc = 0, one = 1, goid = 0, *cnt;
 
 	if (!gj_user_u64(g, target->g_m, &m) || !gj_user_u64(m, target->m_g0, &g0))
 		gj_drop(drop_no_goroutine);
@@ -190,6 +193,8 @@ static __always_inline void note_waker(const struct move *move, const struct gj_
 		gj_drop(drop_no_goroutine);
 	else if (g)
 		gj_user_u64(g, target->g_startpc, &startpc);
+	if (gj_tells(goroutine_runnable) && startpc)
+		gj_user_u64(g, target->g_goid, &goid);
 	key.waker = gj_func_of(target, startpc);
 	cnt = bpf_map_lookup_elem(&wakers, &key);
 	if (cnt)
@@ -201,6 +206,7 @@ static __always_inline void note_waker(const struct move *move, const struct gj_
 		else
 			gj_drop(drop_map_full);
 	}
+	return goid;
 }
 
 /* One of GJ_LONG_RUN_NS and more. Two at once of one function may lose one count; the longest stays. */
@@ -314,9 +320,12 @@ static __always_inline _Bool is_known(const struct move *move, const struct gj_g
 	return 0;
 }
 
-/* Takes the new status. */
-static __always_inline void begin_spell(const struct move *move, struct gj_goroutine *goroutine)
+/* Takes the new status. @waker: goid of who made it runnable, 0. */
+static __always_inline void begin_spell(const struct move *move, struct gj_goroutine *goroutine,
+					__u64 waker)
 {
+	__u32 reason = move->new == g_runnable ? goroutine->reason : move->reason;
+
 	goroutine->since_ns = move->now_ns;
 	goroutine->status = move->new;
 	goroutine->reason = move->reason;
@@ -327,19 +336,22 @@ static __always_inline void begin_spell(const struct move *move, struct gj_gorou
 	}
 	if (move->new == g_waiting)
 		note_stack(move, goroutine);
+	tell_move(move, kind_of(move->new), goroutine, reason, waker, goroutine->stack);
 }
 
 /* A goroutine that was there before and goes on. */
 static __always_inline void change(const struct move *move, struct gj_goroutine *goroutine)
 {
+	__u64 waker = 0;
+
 	/* Its work went on while it was marked as waiting. */
 	if (move->old == g_waiting && move->new == g_running && goroutine->status == g_running)
 		return;
 	if (is_known(move, goroutine))
 		end_spell(move, goroutine);
 	if (move->old == g_waiting && move->new == g_runnable)
-		note_waker(move, goroutine);
-	begin_spell(move, goroutine);
+		waker = note_waker(move, goroutine);
+	begin_spell(move, goroutine, waker);
 }
 
 /* Ended, or (an m for calls from C) waits for the next call under no number anybody sees. */
@@ -348,6 +360,7 @@ static __always_inline void end(const struct move *move)
 	struct gj_goroutine *goroutine = bpf_map_lookup_elem(&goroutines, &move->key);
 
 	count(move);
+	tell_move(move, goroutine_dead, goroutine, 0, 0, 0);
 	if (!goroutine)
 		return;
 	if (is_known(move, goroutine))
@@ -406,7 +419,7 @@ int gj_begin(void *ctx __attribute__((unused)))
 SEC("uprobe")
 int gj_on_casgstatus(struct pt_regs *ctx)
 {
-	struct move move = { .current_g = ctx->r14, .old = ctx->rbx & GJ_G_STATUS_MASK,
+	struct move move = { .ctx = ctx, .current_g = ctx->r14, .old = ctx->rbx & GJ_G_STATUS_MASK,
 			     .new = ctx->rcx & GJ_G_STATUS_MASK };
 
 	gj_own_stack(ctx);
@@ -430,7 +443,7 @@ int gj_on_casgstatus(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_newproc1(struct pt_regs *ctx)
 {
-	struct move move = { .old = g_dead };
+	struct move move = { .ctx = ctx, .old = g_dead };
 
 	gj_own_stack(ctx);
 	if (!begin_move(&move, ctx->rax) || move.target->go_minor >= FIRST_MINOR_GOID_FIRST)

@@ -6,7 +6,7 @@
 #ifndef GJ_GOROUTINES_BPF_H
 #define GJ_GOROUTINES_BPF_H
 
-#include "trace.bpf.h"
+#include "events.bpf.h"
 
 #include "gj_trace_goroutines.h"
 
@@ -81,6 +81,7 @@ struct task_struct___switches {
 
 /* A change of status that is about to happen. */
 struct move {
+	void *ctx;
 	const struct gj_trace_target *target;
 	struct gj_goroutine_counts *counts;
 	struct gj_goroutine_key key;
@@ -125,6 +126,39 @@ static __always_inline struct gj_goroutine_counts *counts_of(__u32 tgid)
 	if (!counts)
 		gj_drop(drop_map_full);
 	return counts;
+}
+
+#define GOROUTINE_EVENTS                                                                       \
+	(GJ_EVENT_BIT(goroutine_created) | GJ_EVENT_BIT(goroutine_runnable) |                  \
+	 GJ_EVENT_BIT(goroutine_running) | GJ_EVENT_BIT(goroutine_waiting) |                   \
+	 GJ_EVENT_BIT(goroutine_syscall) | GJ_EVENT_BIT(goroutine_dead))
+
+/* Tells @move as an event; @other_goid, @at: struct gj_event_goroutine. */
+static __always_inline void tell_move(const struct move *move, __u32 kind,
+				      const struct gj_goroutine *goroutine, __u32 reason,
+				      __u64 other_goid, __u64 at)
+{
+	struct gj_event event = {
+		.time_ns = move->now_ns, .goid = move->key.goid, .kind = kind,
+		.goroutine = { .from = move->old, .to = move->new, .reason = reason,
+			       .other_goid = other_goid, .at = at },
+	};
+
+	if (!gj_tells_any(GOROUTINE_EVENTS) || !(gj_event_mask >> kind & 1))
+		return;
+	event.program = move->target->program;
+	event.func = goroutine ? goroutine->func : unknown_function;
+	gj_tell(move->ctx, &event);
+}
+
+static __always_inline __u32 kind_of(__u32 status)
+{
+	switch (status) {
+	case g_runnable: return goroutine_runnable;
+	case g_running: return goroutine_running;
+	case g_syscall: return goroutine_syscall;
+	default: return goroutine_waiting;
+	}
 }
 
 /* The thread's switches by its own will: blocking in a syscall, a page from disk. */

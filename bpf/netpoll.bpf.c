@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include "rare.bpf.h"
+#include "events.bpf.h"
 
 #include "gj_trace_netpoll.h"
 
@@ -82,8 +83,22 @@ int gj_on_netpoll(struct pt_regs *ctx)
 	return 0;
 }
 
+/* The scheduler's doing, not a goroutine's. Once a second. */
+static __always_inline void tell_storm(void *ctx, __u32 tgid, __u64 now_ns)
+{
+	const struct gj_trace_target *target = bpf_map_lookup_elem(&targets, &tgid);
+	struct gj_event event = {
+		.time_ns = now_ns, .kind = netpoll_stormed, .span = { .count_ns = GJ_STORM_POLLS },
+	};
+
+	if (!target)
+		return;
+	event.program = target->program;
+	gj_tell(ctx, &event);
+}
+
 /* One more poll for nothing; two CPUs at the turn of a second may lose one. */
-static __always_inline void count_storm(__u32 tgid, __u64 now_ns)
+static __always_inline void count_storm(void *ctx, __u32 tgid, __u64 now_ns)
 {
 	struct gj_netpoll_storm *storm = gj_get(&netpoll_storm, &tgid, &no_storm);
 	__u64 second = now_ns / 1000000000;
@@ -95,13 +110,15 @@ static __always_inline void count_storm(__u32 tgid, __u64 now_ns)
 		storm->empty_cnt = 0;
 	}
 	gj_add(&storm->empty_cnt, 1);
+	if (gj_tells(netpoll_stormed) && storm->empty_cnt == GJ_STORM_POLLS)
+		tell_storm(ctx, tgid, now_ns);
 	if (storm->empty_cnt > storm->max_empty_cnt) {
 		storm->max_empty_cnt = storm->empty_cnt;
 		storm->max_second = second;
 	}
 }
 
-static __always_inline void count_answer(__u32 tgid, const struct poll *poll, __s64 answer)
+static __always_inline void count_answer(void *ctx, __u32 tgid, const struct poll *poll, __s64 answer)
 {
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_netpoll *sums = sums_of(tgid, poll->kind);
@@ -115,7 +132,7 @@ static __always_inline void count_answer(__u32 tgid, const struct poll *poll, __
 	}
 	gj_add(&sums->empty, 1);
 	if (poll->kind == non_blocking)
-		count_storm(tgid, now_ns);
+		count_storm(ctx, tgid, now_ns);
 }
 
 SEC("tp_btf/sys_exit")
@@ -139,7 +156,7 @@ int gj_netpoll_sys_exit(__u64 *ctx)
 		if (poll->kind != timed)
 			return 0;
 	}
-	count_answer(doer.tgid, poll, ctx[1]);
+	count_answer(ctx, doer.tgid, poll, ctx[1]);
 	bpf_map_delete_elem(&netpoll_polls, &doer);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <linux/bpf.h>
 
 #include "rare.bpf.h"
+#include "events.bpf.h"
 
 #include "gj_trace_syscalls.h"
 
@@ -130,17 +131,32 @@ int gj_syscalls_sys_exit(__u64 *ctx __attribute__((unused)))
 	return 0;
 }
 
+static __always_inline void tell_return(struct pt_regs *ctx, const struct gj_trace_target *target,
+					const struct call *call)
+{
+	struct gj_event event = {
+		.time_ns = call->exit_ns, .kind = syscall_returned,
+		.span = { .what = call->nr, .count_ns = call->exit_ns - call->begin_ns,
+			  .kernel_ns = call->nr < 0 ? call->c_kernel_ns : call->kernel_ns },
+	};
+
+	gj_event_of(&event, target, ctx->r14);
+	gj_tell(ctx, &event);
+}
+
 /* runtime.exitsyscall begins. */
 SEC("uprobe")
 int gj_on_exitsyscall(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_syscalls *sums;
 	struct call *call;
 	__u32 tgid;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&tgid))
+	target = gj_target(&tgid);
+	if (!target)
 		return 0;
 	call = this_call();
 	if (!call) {
@@ -148,6 +164,8 @@ int gj_on_exitsyscall(struct pt_regs *ctx)
 		return 0;
 	}
 	call->exit_ns = now_ns;
+	if (gj_tells(syscall_returned))
+		tell_return(ctx, target, call);
 	sums = sums_of(tgid, call->nr);
 	if (!sums)
 		return 0;
@@ -182,19 +200,23 @@ int gj_on_exitsyscall_slow(struct pt_regs *ctx)
 SEC("uprobe")
 int gj_on_exitsyscall_end(struct pt_regs *ctx)
 {
+	const struct gj_trace_target *target;
 	__u64 now_ns = bpf_ktime_get_ns();
 	struct gj_doer doer = { .g = ctx->r14 };
 	struct gj_syscalls *sums;
 	struct wait *wait;
 
 	gj_own_stack(ctx);
-	if (!gj_target(&doer.tgid))
+	target = gj_target(&doer.tgid);
+	if (!target)
 		return 0;
 	wait = bpf_map_lookup_elem(&syscalls_waits, &doer);
 	if (!wait) {
 		gj_drop(drop_no_start);
 		return 0;
 	}
+	if (gj_tells(syscall_got_p))
+		gj_tell_span(ctx, syscall_got_p, target, now_ns, wait->nr, now_ns - wait->begin_ns);
 	sums = sums_of(doer.tgid, wait->nr);
 	if (sums)
 		gj_hist_add(&sums->p_wait, now_ns - wait->begin_ns);

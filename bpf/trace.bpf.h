@@ -62,8 +62,9 @@ static __always_inline void gj_drop(__u32 why)
 {
 	__u64 *cnt = bpf_map_lookup_elem(&drops, &why);
 
+	/* A program in a uprobe may be preempted by another on its CPU. */
 	if (cnt)
-		(*cnt)++;
+		__sync_fetch_and_add(cnt, 1);
 }
 
 

@@ -16,6 +16,10 @@ LDLIBS += -lprotobuf-c
 LIB_DIRS += load
 LIB_SRCS += $(if $(filter on,$(HAVE_BPF)),$(filter-out src/load/no_load.c,\
 	$(sort $(wildcard src/load/*.c))),src/load/no_load.c)
+# src/events: files of events (gojitter trace --events). Names of syscalls come from what
+# BPF programs know.
+LIB_DIRS += events
+LIB_SRCS += $(sort $(wildcard src/events/*.c))
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
@@ -32,6 +36,12 @@ $(O)/gen/pprof/profile.pb-c.c: src/pprof/profile.proto
 	$(Q)$(PROTOC_C) --proto_path=src --c_out=$(O)/gen $<
 $(O)/gen/pprof/profile.pb-c.h: $(O)/gen/pprof/profile.pb-c.c ;
 $(PPROF_SRCS:%.c=$(O)/obj/%.o) $(PPROF_SRCS:%.c=$(O)/fuzz/obj/%.o): | $(O)/gen/pprof/profile.pb-c.h
+
+$(O)/gen/events/syscalls.inc: bpf/gj_trace_syscalls.h
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)grep -o 'sys_[a-z0-9_]* = [0-9]*' $< | sed 's/sys_\(.*\) = \(.*\)/[\2] = "\1",/' >$@
+$(O)/obj/src/events/names.o $(O)/fuzz/obj/src/events/names.o: $(O)/gen/events/syscalls.inc
 
 $(O)/libgojitter.a: $(LIB_OBJS)
 	$(call say,AR,$@)

@@ -30,6 +30,11 @@ bool gj_cmd_number(const char **text, unsigned long max, const char *ends,
 bool gj_cmd_pids(const char *text, uint32_t *pids, unsigned int max, unsigned int *cnt);
 /* "250ms", "10s", "10", "2m", "1h". False when it is none of these. */
 bool gj_cmd_time(const char *text, uint64_t *ns_out);
+/*
+ * Kinds of events, or features, with commas between, as GJ_EVENT_BIT. @option of
+ * @command had them. 0, or the exit status with the reason said.
+ */
+int gj_cmd_kinds(const char *command, const char *option, const char *text, uint64_t *kinds_out);
 /* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
 int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same with what @diag holds, or the text of @err where it holds nothing. */
@@ -54,5 +59,6 @@ int gj_cmd_budget(int argc, char **argv);
 int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
 int gj_cmd_bpftrace(int argc, char **argv);
+int gj_cmd_events(int argc, char **argv);
 
 #endif

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "trace", gj_cmd_trace, "BPF programs on Go processes: maps that bpftool and dashboards read" },
 	{ "untrace", gj_cmd_untrace, "end what trace started" },
 	{ "budget", gj_cmd_budget, "keep what an instance of trace costs within its budget" },
+	{ "events", gj_cmd_events, "what trace --events wrote, as text or JSON" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },

@@ -110,6 +110,8 @@ struct gj_load_map {
 	int fd;           /* the object's */
 };
 
+struct gj_load_stream;
+
 struct gj_load {
 	const struct gj_trace_options *options;
 	struct gj_load_targets targets;
@@ -120,6 +122,8 @@ struct gj_load {
 	uint32_t budget_permille; /* the options', where the kernel lets us measure */
 	size_t unnamed_cnt; /* functions without a name in the maps */
 	enum gj_load_multi multi;
+	bool events_by_perf; /* the map `events` is a perf event array */
+	struct gj_load_stream *stream; /* owned; NULL: no events are asked for */
 	int stage_fd;    /* holds the lock of the directory that is being filled; -1 */
 	char stage[512]; /* its path; "" */
 };
@@ -144,6 +148,26 @@ size_t gj_load_places(const struct gj_load_binary *binary, enum gj_feature featu
 /* Attaches all programs of an object and pins their links below the stage. */
 int gj_load_attach(struct gj_load *load, struct gj_load_object *object, enum gj_feature feature,
 		   struct gj_diag *diag);
+
+/*
+ * Events (src/load/events.c). The map `events` is there in any case, as the programs
+ * name it; without @options->events it is as small as can be, and not pinned.
+ */
+#define GJ_LOAD_EVENTS_BYTES (16u << 20) /* of the buffer, unless told */
+bool gj_load_events_need_perf(const struct gj_load *load); /* asked for, or no ring buffer here */
+/* Tells an object that is open which events to tell. 0 or negative errno. */
+int gj_load_events_fit(const struct gj_load *load, struct bpf_object *object);
+
+/*
+ * The reader of events (src/load/stream.c): made when the targets are known, begun
+ * when the map is there and before anything is attached, run when the instance has
+ * its name. It takes the instance away, also when it fails. 0 or negative errno
+ * with @diag.
+ */
+int gj_load_stream_open(struct gj_load *load, struct gj_diag *diag);
+int gj_load_stream_begin(struct gj_load *load, struct gj_diag *diag);
+int gj_load_stream_run(struct gj_load *load, struct gj_diag *diag);
+void gj_load_stream_free(struct gj_load_stream *stream); /* NULL allowed */
 
 /* The bpf file system (src/load/pins.c). */
 int gj_pins_open(struct gj_diag *diag); /* mounted, and our directories are there */

@@ -7,11 +7,22 @@
 #ifndef GJ_LOAD_H
 #define GJ_LOAD_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
 #include "probe/feature.h"
+
+/* Events written to a file while the instance is there, which then is removed. */
+struct gj_trace_events {
+	const char *path;         /* of the file, which is made anew */
+	uint64_t kinds;           /* GJ_EVENT_BIT of each wanted (bpf/gj_trace_events.h) */
+	uint32_t buffer_bytes;    /* of all processors together; 0: 16 MiB */
+	uint64_t for_ns;          /* 0: until @stop or until no process is left */
+	bool by_perf;             /* perf buffers also where the kernel has ring buffers */
+	const volatile sig_atomic_t *stop; /* other than 0: end */
+};
 
 struct gj_trace_options {
 	const char *instance;     /* name of its directory: letters, digits, "_-" (bpffs takes no dots) */
@@ -21,6 +32,7 @@ struct gj_trace_options {
 	unsigned int file_cnt;
 	uint32_t features;        /* bit N: enum gj_feature N is wanted */
 	bool is_default;          /* features nobody asked for by name: what cannot be had is told, and left */
+	const struct gj_trace_events *events; /* NULL: none */
 	bool take_over;           /* an instance of that name is replaced */
 	uint32_t budget_permille; /* what probes may cost (docs/trace.md); 0: whatever they do */
 	bool is_budget_default;   /* nobody asked for it: where it cannot be had, that is told */
@@ -36,6 +48,8 @@ struct gj_trace_options {
 
 /*
  * gj_trace_start - load, attach and pin, then return
+ *
+ * With @options->events it returns when these have ended, and the instance is gone.
  *
  * Returns 0, -EEXIST when the instance exists, -EPERM with the capability that is
  * missing, or another negative errno with @diag. On failure nothing stays behind. Not to be

@@ -114,6 +114,9 @@ static int keep_maps(struct gj_load *load, struct bpf_object *object, struct gj_
 			return gj_diag_set(diag, -E2BIG, "more than %d maps", GJ_LOAD_MAX_MAPS);
 		load->maps[load->map_cnt++] =
 			(struct gj_load_map){ .name = name, .fd = bpf_map__fd(map) };
+		/* Nothing comes there. */
+		if (!strcmp(name, "events") && !load->options->events)
+			continue;
 		snprintf(path, sizeof(path), "%s/%s", load->stage, name);
 		if (bpf_obj_pin(bpf_map__fd(map), path))
 			return gj_diag_set(diag, -errno, "%s: %s", path, strerror(errno));
@@ -190,6 +193,8 @@ int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
 
 	if (!err)
 		err = fit_programs(load, &object, feature);
+	if (!err)
+		err = gj_load_events_fit(load, object.object);
 	if (!err)
 		err = share_maps(load, object.object, diag);
 	if (!err) {

@@ -184,6 +184,8 @@ static int make(struct gj_load *load, struct gj_diag *diag)
 		err = gj_diag_set(diag, -EOPNOTSUPP, "nothing of what is asked for can be had here");
 	if (!err)
 		err = fill(load, diag);
+	if (!err && load->stream)
+		err = gj_load_stream_begin(load, diag);
 	for (size_t i = 0; !err && i < load->object_cnt; i++)
 		err = gj_load_attach(load, &load->objects[i], feature_of(load->objects[i].name), diag);
 	if (!err)
@@ -255,6 +257,9 @@ static int start(struct gj_load *load, struct gj_diag *diag)
 	err = gj_load_targets_init(&load->targets, load->options, diag);
 	if (!err)
 		err = check_budget(load, diag);
+	load->events_by_perf = gj_load_events_need_perf(load);
+	if (!err && load->options->events)
+		err = gj_load_stream_open(load, diag);
 	if (!err) {
 		load->multi = gj_load_find_multi();
 		err = make(load, diag);
@@ -274,10 +279,13 @@ int gj_trace_start(const struct gj_trace_options *options, struct gj_diag *diag)
 	err = start(&load, &why);
 	if (!err)
 		tell(&load);
+	if (!err && load.stream)
+		err = gj_load_stream_run(&load, &why);
 	/* Also what was taken over. */
 	gj_pins_unstage(&load);
 	for (size_t i = 0; i < load.object_cnt; i++)
 		bpf_object__close(load.objects[i].object);
+	gj_load_stream_free(load.stream);
 	gj_load_targets_deinit(&load.targets);
 	return err ? gj_diag_set(diag, err, "%s", why.err ? why.text : strerror(-err)) : 0;
 }
