@@ -146,6 +146,12 @@ static __always_inline void note_stack(const struct move *move, struct gj_gorout
 	struct gj_blocked_stack stack = { .parked = 1, .func = goroutine->func }, *known;
 	struct gj_blocked_stack_key key = { .tgid = move->key.tgid, .reason = goroutine->reason };
 
+	/*
+	 * Up to Go 1.20 gcMarkTermination and others mark their goroutine while it runs, on
+	 * its own stack (casgstatus); g.sched is of some time before.
+	 */
+	if (move->current_g == move->g)
+		return;
 	read_stack(move, &stack.stack);
 	if (!stack.stack.pc_cnt) {
 		gj_drop(drop_unreadable);
