@@ -253,6 +253,11 @@ CHECK_SCRIPTS += tests/load/own-stack.sh
 # Programs that others have hooked.
 CHECK_SCRIPTS += tests/load/hooked.sh
 
+# Events of gojitter trace.
+UNIT_TESTS += events
+FUZZ_TARGETS += events
+CHECK_SCRIPTS += tests/trace/events.sh
+
 # What gojitter trace hooks.
 UNIT_TESTS += plan
 FUZZ_TARGETS += plan
