@@ -257,6 +257,7 @@ CHECK_SCRIPTS += tests/load/hooked.sh
 UNIT_TESTS += events
 FUZZ_TARGETS += events
 CHECK_SCRIPTS += tests/trace/events.sh
+BENCH_SCRIPTS += tests/bench/events.sh
 
 # What gojitter trace hooks.
 UNIT_TESTS += plan
@@ -307,6 +308,8 @@ TEST_PROGRAMS += \
 CHECK_SCRIPTS += tests/load/budget.sh
 ifeq ($(HAVE_BPF),on)
 TEST_PROGRAMS += load/jited
+ifeq ($(HAVE_BPF),on)
+TEST_PROGRAMS += bench/events
 endif
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
