@@ -133,6 +133,10 @@ static int find_stack(void *data, const struct gj_event *event, struct gj_events
 		uint32_t row[2] = { func_at(&stream->load->targets.binaries[event->program],
 					    va - (i > 0)), 0 };
 
+		/* No code of the program: what is behind it is not to be believed. */
+		stack_out->is_cut |= !row[0];
+		if (!row[0])
+			break;
 		gj_buf_add(pcs_out, &va, sizeof(va));
 		gj_buf_add(pcs_out, row, sizeof(row));
 		stack_out->pc_cnt++;
