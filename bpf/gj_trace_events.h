@@ -50,10 +50,19 @@ struct gj_event_goroutine {
 
 /* Of all the others: something with a number, and how long it took. */
 struct gj_event_span {
-	__u32 what;        /* stw_*: enum gj_stw_reason; syscall_*: its number; thread_off: see there */
+	__u32 what;        /* stw_*: enum gj_stw_reason; syscall_*: its number; thread_*: enum gj_queued */
 	__u32 flags;       /* 0 */
 	__u64 count_ns;    /* ns since what began it; events_lost, netpoll_stormed: a count */
 	__u64 kernel_ns;   /* of syscall_returned */
+};
+
+/* Of tcp_retransmitted: to whoever wrote the socket last (docs/trace-kernel.md). */
+struct gj_event_tcp {
+	__u16 local_port, remote_port;
+	__u8 remote[4];    /* of IPv4, else 0 */
+	__u64 segments;
+	__u32 rtt_us;      /* smoothed */
+	__u32 writers;     /* goroutines that wrote it lately; more than 1: whose it was is not sure */
 };
 
 /* One event. Of no goroutine: goid 0. */
@@ -68,6 +77,7 @@ struct gj_event {
 	union {
 		struct gj_event_goroutine goroutine;
 		struct gj_event_span span;
+		struct gj_event_tcp tcp;
 	};
 };
 
@@ -76,6 +86,7 @@ struct gj_event {
 
 _Static_assert(sizeof(struct gj_event_goroutine) == 24, "members are of one size");
 _Static_assert(sizeof(struct gj_event_span) == 24, "members are of one size");
+_Static_assert(sizeof(struct gj_event_tcp) == 24, "members are of one size");
 _Static_assert(sizeof(struct gj_event) == 56, "no padding");
 
 #endif

@@ -284,8 +284,8 @@ static uint64_t kinds_of(uint32_t features)
 	return kinds;
 }
 
-/* Without a list: what is traced, and unless that is said, goroutines. */
-static void choose_events(struct arguments *args)
+/* Without a list: what is traced, and unless that is said, goroutines. 0 or the exit status. */
+static int choose_events(struct arguments *args)
 {
 	struct gj_trace_events *events = &args->events;
 	const struct sigaction action = { .sa_handler = stop };
@@ -296,6 +296,9 @@ static void choose_events(struct arguments *args)
 		args->trace.features |= features_of(GJ_EVENT_BIT(goroutine_running));
 	if (!events->kinds)
 		events->kinds = kinds_of(args->trace.features);
+	events->kinds &= kinds_of(args->trace.features);
+	if (!events->kinds && gj_trace_features())
+		return gj_cmd_usage("trace", "--events: nothing that is traced has such events");
 	if (!events->path)
 		events->path = "gojitter.events";
 	/* Measuring it would fill the buffer before anybody reads. */
@@ -305,6 +308,7 @@ static void choose_events(struct arguments *args)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGHUP, &action, NULL);
+	return 0;
 }
 
 int gj_cmd_trace(int argc, char **argv)
@@ -327,7 +331,9 @@ int gj_cmd_trace(int argc, char **argv)
 	if (args.trace.is_default)
 		args.trace.features = default_features();
 	if (args.trace.events)
-		choose_events(&args);
+		status = choose_events(&args);
+	if (status)
+		return status;
 	if (!args.trace.instance)
 		name_instance(&args);
 	err = gj_trace_start(&args.trace, &diag);

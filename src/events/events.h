@@ -106,6 +106,7 @@ const char *gj_event_kind_name(unsigned int kind);
 const char *gj_event_syscall_name(unsigned int number);    /* of amd64: "read" */
 const char *gj_event_status_name(unsigned int status);     /* enum gj_g_status */
 const char *gj_event_stw_reason_name(unsigned int reason); /* enum gj_stw_reason */
+const char *gj_event_queued_name(unsigned int queued);     /* of thread_runnable: "woken" */
 /* The feature of `gojitter trace` whose programs tell @kind: "gc"; NULL. */
 const char *gj_event_kind_feature(unsigned int kind);
 /* Kinds called @name: one, or with a feature's name all of that. 0: there is none. */

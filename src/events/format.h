@@ -47,7 +47,7 @@ enum gj_chunk {
 enum { FIELD_TIME, FIELD_TGID, FIELD_TID, FIELD_GOID, FIELD_FUNC, FIELD_CPU, FIELD_KIND,
        FIELD_PROGRAM, FIELD_A, FIELD_B, FIELD_C, FIELD_D, FIELD_CNT };
 
-/* The union's members have these in common (both are 24 bytes: u32, u32, u64, u64). */
+/* The union's members have these in common (all are 24 bytes, taken for u32, u32, u64, u64). */
 static inline void gj_event_to_fields(const struct gj_event *event, uint64_t fields[FIELD_CNT])
 {
 	fields[FIELD_TIME] = event->time_ns;

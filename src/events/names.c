@@ -81,6 +81,14 @@ const char *gj_event_stw_reason_name(unsigned int reason)
 	return reason < CNT(stw_reasons) ? stw_reasons[reason] : NULL;
 }
 
+/* enum gj_queued of bpf/gj_trace_threads.h. */
+const char *gj_event_queued_name(unsigned int queued)
+{
+	static const char *const names[] = { "sleeping", "woken", "created", "preempted" };
+
+	return queued < CNT(names) ? names[queued] : NULL;
+}
+
 static bool is_name(const char *name, const char *text, size_t text_bytes)
 {
 	return name && strlen(name) == text_bytes && !memcmp(name, text, text_bytes);

@@ -80,6 +80,18 @@ static bool is_syscall(unsigned int kind)
 	return kind == syscall_returned || kind == syscall_got_p;
 }
 
+static bool is_thread(unsigned int kind)
+{
+	return kind >= thread_runnable && kind <= thread_off;
+}
+
+/* Whether span.what is a number that has a name. */
+static bool has_what(const struct gj_event *event)
+{
+	return is_stop(event->kind) || is_syscall(event->kind) || is_thread(event->kind) ||
+	       event->span.what;
+}
+
 /* The name of span.what. */
 static const char *what_name(const struct gj_event *event)
 {
@@ -88,7 +100,7 @@ static const char *what_name(const struct gj_event *event)
 	if (is_syscall(event->kind))
 		return event->span.what == UINT32_MAX ? "in C" :
 							gj_event_syscall_name(event->span.what);
-	return NULL;
+	return is_thread(event->kind) ? gj_event_queued_name(event->span.what) : NULL;
 }
 
 static const char *reason_name(const struct gj_events *events, const struct gj_event *event)
@@ -134,11 +146,39 @@ static void text_goroutine(const struct gj_events *events, const struct gj_event
 	text_place(events, event, out);
 }
 
+static void add_address(const struct gj_event_tcp *tcp, struct gj_buf *out)
+{
+	const uint8_t *remote = tcp->remote;
+
+	if (remote[0] | remote[1] | remote[2] | remote[3])
+		gj_buf_fmt(out, "%u.%u.%u.%u", remote[0], remote[1], remote[2], remote[3]);
+}
+
+static void text_tcp(const struct gj_event_tcp *tcp, struct gj_buf *out)
+{
+	gj_buf_fmt(out, "  from port %u to ", tcp->local_port);
+	add_address(tcp, out);
+	gj_buf_fmt(out, " port %u  ", tcp->remote_port);
+	add_number(out, "", tcp->segments);
+	gj_buf_fmt(out, " segments, rtt %" PRIu32 " us%s", tcp->rtt_us,
+		   tcp->writers > 1 ? ", or of another writer" : "");
+}
+
+static void json_tcp(const struct gj_event_tcp *tcp, struct gj_buf *out)
+{
+	gj_buf_fmt(out, ",\"local_port\":%u,\"remote_port\":%u,\"remote\":\"", tcp->local_port,
+		   tcp->remote_port);
+	add_address(tcp, out);
+	add_number(out, "\",\"segments\":", tcp->segments);
+	gj_buf_fmt(out, ",\"rtt_us\":%" PRIu32 ",\"writers\":%" PRIu32, tcp->rtt_us,
+		   tcp->writers);
+}
+
 static void text_span(const struct gj_event *event, struct gj_buf *out)
 {
 	const struct gj_event_span *span = &event->span;
 
-	if (is_stop(event->kind) || is_syscall(event->kind) || span->what) {
+	if (has_what(event)) {
 		gj_buf_str(out, "  ");
 		add_name(what_name(event), span->what, false, out);
 	}
@@ -181,6 +221,8 @@ void gj_events_text(const struct gj_events *events, const struct gj_event *event
 	}
 	if (is_goroutine(event->kind))
 		text_goroutine(events, event, out);
+	else if (event->kind == tcp_retransmitted)
+		text_tcp(&event->tcp, out);
 	else
 		text_span(event, out);
 }
@@ -227,7 +269,7 @@ static void json_span(const struct gj_event *event, struct gj_buf *out)
 {
 	const struct gj_event_span *span = &event->span;
 
-	if (is_stop(event->kind) || is_syscall(event->kind) || span->what) {
+	if (has_what(event)) {
 		gj_buf_str(out, is_stop(event->kind) ? ",\"reason\":" : ",\"what\":");
 		add_name(what_name(event), span->what, true, out);
 	}
@@ -255,6 +297,8 @@ void gj_events_json(const struct gj_events *events, const struct gj_event *event
 	}
 	if (is_goroutine(event->kind))
 		json_goroutine(events, event, out);
+	else if (event->kind == tcp_retransmitted)
+		json_tcp(&event->tcp, out);
 	else
 		json_span(event, out);
 	gj_buf_chr(out, '}');

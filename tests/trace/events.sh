@@ -105,6 +105,7 @@ fi
 # Wrong usage and wrong files.
 tap_check 'a kind that is none' refuses 2 '--events=?[ =]nonsense: there are' \
 	"$gojitter" trace -p "$pid" --events=nonsense
+tap_check 'a feature that has none' refuses 2 'nothing that is traced' "$gojitter" trace -p "$pid" --what alloc --events
 tap_check 'options of events without them' refuses 2 'go with --events' "$gojitter" trace -p "$pid" --for 1s
 tap_check 'no directory' refuses 1 'No such file' "$gojitter" trace -p "$pid" --events -o "$work/none/x" --instance "$ours"
 tap_check 'no such file' refuses 1 'No such file' "$gojitter" events "$work/none"

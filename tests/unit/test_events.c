@@ -231,6 +231,8 @@ static void test_names(void **state)
 	assert_null(gj_event_status_name(5));
 	assert_string_equal(gj_event_syscall_name(35), "nanosleep");
 	assert_null(gj_event_syscall_name(100000));
+	assert_string_equal(gj_event_queued_name(1), "woken");
+	assert_null(gj_event_queued_name(4));
 	assert_string_equal(gj_event_stw_reason_name(1), "GC_mark_termination");
 }
 
