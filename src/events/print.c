@@ -156,10 +156,10 @@ static void add_address(const struct gj_event_tcp *tcp, struct gj_buf *out)
 
 static void text_tcp(const struct gj_event_tcp *tcp, struct gj_buf *out)
 {
-	gj_buf_fmt(out, "  from port %u to ", tcp->local_port);
+	gj_buf_fmt(out, "  port %u to ", tcp->local_port);
 	add_address(tcp, out);
-	gj_buf_fmt(out, " port %u  ", tcp->remote_port);
-	add_number(out, "", tcp->segments);
+	gj_buf_fmt(out, ":%u", tcp->remote_port);
+	add_number(out, "  ", tcp->segments);
 	gj_buf_fmt(out, " segments, rtt %" PRIu32 " us%s", tcp->rtt_us,
 		   tcp->writers > 1 ? ", or of another writer" : "");
 }
