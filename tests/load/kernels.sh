@@ -28,6 +28,13 @@ for map in \$pins/*; do
 	id=\$(bpftool -j map show pinned \$map 2>/dev/null | sed -n 's/.*"btf_id":\([0-9]*\).*/\1/p')
 	[ -z "\$id" ] || bpftool btf dump id \$id >>/mnt/btf
 done
+for way in ring perf; do
+	option=
+	[ \$way = ring ] || option=--perf-buffer
+	'$build/gojitter' trace -q -p \$target --events \$option --for 3s -o /mnt/\$way.file \
+		--instance \$way 2>>/mnt/said.err || exit 7
+	'$build/gojitter' events --json /mnt/\$way.file >/mnt/\$way.json 2>>/mnt/said.err || exit 8
+done
 kill \$target
 sleep 2
 bpftool map dump pinned \$pins/targets >/mnt/gone || exit 4
@@ -63,7 +70,7 @@ if [ "$(uname -m)" != x86_64 ]; then
 	tap_skip 'other kernels' 'the emulated machine is an amd64 one'
 	tap_done
 fi
-for suite in bookworm trixie trixie-backports; do
+for suite in ${GJ_SUITES:-bookworm trixie trixie-backports}; do
 	share=$work/$suite
 	mkdir "$share"
 	tap_check "$suite: traced, read and taken away" boot "$suite"
@@ -74,6 +81,11 @@ for suite in bookworm trixie trixie-backports; do
 	tap_check "$suite: stacks of it reach their first functions" grep -q '"is_cut": 0' "$share/goroutines"
 	tap_check "$suite: and is none behind its end" sh -c "! grep -q go_minor '$share/gone'"
 	tap_check "$suite: functions and wait reasons have names" named
+	for way in ring perf; do
+		tap_check "$suite: events through $way buffers" grep -q "\"buffer\":\"$way\"" "$share/$way.json"
+		tap_check "$suite: of the program's goroutines" \
+			grep -q '"kind":"goroutine_waiting".*"func":"main.worker".*"reason":"' "$share/$way.json"
+	done
 	tap_check "$suite: no link is left" sh -c "! grep -q . '$share/left'"
 done
 tap_done
