@@ -29,6 +29,14 @@ static __always_inline int gj_syscall_of(__u64 regs)
 	return (int)((struct pt_regs___kernel *)regs)->orig_ax;
 }
 
+/* The loader's pid namespace is this object's, too. */
+SEC("syscall")
+int gj_begin(void *ctx __attribute__((unused)))
+{
+	gj_pid_begin((void *)bpf_get_current_task());
+	return 0;
+}
+
 /* What new histograms begin with. */
 static const struct gj_hist gj_no_hist;
 

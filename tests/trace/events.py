@@ -18,7 +18,7 @@ import time
 check, binary, minor, goroot, directory = sys.argv[1:6]
 minor = int(minor)
 gojitter = os.environ["O"] + "/gojitter"
-instance = f"h4-events-test-{os.getpid()}"
+instance = f"events-test-{os.getpid()}"
 pins = f"/sys/fs/bpf/gojitter/v1/{instance}"
 failed = []
 

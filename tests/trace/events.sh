@@ -16,6 +16,12 @@ for version in ${GJ_GO_VERSIONS:-1.19 1.22 1.24 1.25 1.26 1.27}; do
 	[ -z "${GJ_TEST_VERBOSE:-}" ] || printf '%s\n' "$tap_out"
 done
 tap_check 'the same through perf buffers' does perf 1.24
+in_namespace()
+{
+	toolchain=$(tests/toolchains.sh 1.24) && binary=$(tests/fixtures/build.sh 1.24 tests/trace/events.go exe) &&
+		unshare -pf --mount-proc python3 tests/trace/events.py ring "$binary" 24 "${toolchain#* }" "$work"
+}
+tap_check 'the same in a pid namespace' in_namespace
 tap_check 'a buffer that is too small: what is kept and what is lost are all' does tiny 1.24
 tap_check 'a file cut anywhere is good up to there' does cut 1.26
 
@@ -25,6 +31,7 @@ target=$pid
 file=$work/file
 traces() { "$gojitter" trace -q --instance "$ours" -o "$file" "$@"; }
 is_whole() { "$gojitter" events "$file" >"$work/text" && [ -s "$work/text" ]; }
+has_events() { "$gojitter" events "$file" 2>/dev/null | grep -q goroutine; }
 is_gone() { [ ! -e "$pins/$ours" ] && no_leftovers; }
 tap_check '--for ends it' timeout 20 "$gojitter" trace -q --instance "$ours" -o "$file" -p "$target" --events --for 300ms
 tap_check 'the file is whole' is_whole
@@ -69,7 +76,7 @@ tap_check 'and no code that tells them' smaller
 traces -p "$target" --events &
 reader=$!
 pids="$pids $reader"
-until_true test -e "$pins/$ours"
+until_true has_events
 stop "$target"
 ends() # READER
 {
