@@ -100,15 +100,24 @@ def lost_of(maps):
             for cnt_list in [values] for cpu, cnt in enumerate(cnt_list) if cnt}
 
 
+def have_room(maps):
+    """Whether the maps are whole: a kernel short of per-CPU memory makes no entries for a while."""
+    full = sum(sum(values) for key, values in maps["drops"] if key in (0, "drop_map_full"))
+    if full:
+        print(f"{full} times a map had no room: it is no witness")
+    return not full
+
+
 def check_goroutines(events, truth, maps):
     counts = counts_of(maps)
     cnt = collections.Counter(e["kind"] for e in events)
     moves = collections.Counter((e["from"], e["to"]) for e in events if "to" in e)
-    equal("created, as in the map", cnt["goroutine_created"], counts["created"])
-    equal("dead, as exited in the map", cnt["goroutine_dead"], counts["exited"])
-    equal("running from runnable, as started", moves["runnable", "running"], counts["started"])
-    equal("runnable from waiting, as readied", moves["waiting", "runnable"], counts["readied"])
-    equal("waiting, as parked", cnt["goroutine_waiting"], counts["parked"])
+    if have_room(maps):
+        equal("created, as in the map", cnt["goroutine_created"], counts["created"])
+        equal("dead, as exited in the map", cnt["goroutine_dead"], counts["exited"])
+        equal("running from runnable, as started", moves["runnable", "running"], counts["started"])
+        equal("runnable from waiting, as readied", moves["waiting", "runnable"], counts["readied"])
+        equal("waiting, as parked", cnt["goroutine_waiting"], counts["parked"])
     own = [e for e in events if e.get("func", "").startswith("main.")]
     of_own = collections.Counter(e["kind"] for e in own)
     equal("created by the program", of_own["goroutine_created"], truth["ended"])
@@ -152,14 +161,17 @@ def check_gc(events, truth, maps):
     for key, values in maps["stw"]:
         if key["phase"] == "stopped":
             by_map[key["reason"]] += sum(v["count"] for v in values)
-    equal("stops by reason, as in the map", started, by_map)
+    if have_room(maps):
+        equal("stops by reason, as in the map", started, by_map)
     stops = sum(started.values())
     equal("each with its four events", [cnt[k] for k in ("stw_stopping", "stw_stopped", "stw_starting")],
           [stops] * 3)
     if minor >= 21:
         equal("ReadMemStats stops twice", started["read_mem_stats"], 2)
     total = sum(v["sum_ns"] for key, values in maps["stw"] for v in values if key["phase"] == "stopped")
-    equal("time stopped, as in the map", sum(e["ns"] for e in events if e["kind"] == "stw_starting"), total)
+    if have_room(maps):
+        equal("time stopped, as in the map",
+              sum(e["ns"] for e in events if e["kind"] == "stw_starting"), total)
 
 
 def check_stacks(events):

@@ -73,6 +73,7 @@ tap_check 'and no code that tells them' smaller
 "$gojitter" untrace --instance "$ours"
 
 # The end of the target, of an instance, of a disk.
+rm "$file"
 traces -p "$target" --events &
 reader=$!
 pids="$pids $reader"
