@@ -31,7 +31,7 @@ done
 for way in ring perf; do
 	option=
 	[ \$way = ring ] || option=--perf-buffer
-	'$build/gojitter' trace -q -p \$target --events \$option --for 3s -o /mnt/\$way.file \
+	'$build/gojitter' trace -q -p \$target --what goroutines --events \$option --for 2s -o /mnt/\$way.file \
 		--instance \$way 2>>/mnt/said.err || exit 7
 	'$build/gojitter' events --json /mnt/\$way.file >/mnt/\$way.json 2>>/mnt/said.err || exit 8
 done
