@@ -5,11 +5,12 @@ own counts (tests/trace/events.go) and Go's addr2line.
 
     events.py CHECK BINARY MINOR GOROOT DIRECTORY
 
-CHECK: ring, perf (both everything), tiny (a buffer that is too small), cut."""
+CHECK: ring, perf (both everything), trace (against Go's own), tiny (a buffer that is too small), cut."""
 import collections
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -45,10 +46,11 @@ def entries(name):
             yield entry["key"], entry["value"]
 
 
-def run(*options):
+def run(*options, arguments=()):
     """The file's path, what the program said, and the maps before they were taken away."""
     path = f"{directory}/{check}-{minor}.events"
-    target = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    target = subprocess.Popen([binary, *arguments], env=dict(os.environ, GODEBUG="asyncpreemptoff=1"),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     trace = None
     try:
         assert json.loads(target.stdout.readline()) == "ready"
@@ -214,6 +216,45 @@ def everything(*options):
     print(f"{len(events)} events in {os.path.getsize(path)} bytes")
 
 
+def of_go(path):
+    """By goroutine that was created meanwhile, its changes (to, ns) by Go's own trace."""
+    text = subprocess.run([f"{goroot}/bin/go", "tool", "trace", "-d=parsed", path], check=True, text=True,
+                          capture_output=True, env=dict(os.environ, GOROOT=goroot, GOTOOLCHAIN="local")).stdout
+    changes = {}
+    for event in re.split(r"\n(?=M=)", text):
+        match = re.search(r"StateTransition Time=(\d+) .*GoID=(\d+) (\w+)->(\w+)", event)
+        if not match:
+            continue
+        ns, goid, old, new = match.groups()
+        if old == "NotExist":
+            changes[int(goid)] = []
+        if int(goid) in changes:
+            changes[int(goid)].append((new.lower().replace("notexist", "dead"), int(ns)))
+    return changes
+
+
+def trace():
+    path, truth, _ = run("--events=goroutines", arguments=[f"{directory}/go.trace"])
+    _, events = read(path)
+    ours = collections.defaultdict(list)
+    for e in events:
+        if e.get("func", "").startswith("main."):
+            ours[e["goid"]].append((e["to"], e["time_ns"]))
+    theirs = {goid: changes for goid, changes in of_go(f"{directory}/go.trace").items() if goid in ours}
+    equal("goroutines of the program, by Go's trace", len(theirs), truth["ended"])
+    wrong = {goid: ([to for to, _ in ours[goid]], [to for to, _ in changes])
+             for goid, changes in theirs.items()
+             if [to for to, _ in ours[goid]] != [to for to, _ in changes]}
+    equal("those that did other things by it", wrong, {})
+    gaps = sorted(b - a for goid, changes in theirs.items() if goid not in wrong
+                  for (_, a), (_, b) in zip(changes, ours[goid]))
+    middle = gaps[len(gaps) // 2]
+    off = sorted(abs(gap - middle) for gap in gaps)
+    print(f"{len(off)} changes; half are within {off[len(off) // 2] / 1e3:.1f} us of Go's times, "
+          f"95 % within {off[len(off) * 95 // 100] / 1e3:.1f}")
+    want(off[len(off) * 9 // 10] < 20e6, "times are Go's but for a shift")
+
+
 def tiny():
     for buffer in ("--events-buffer=4K",), ("--events-buffer=4K", "--perf-buffer"):
         path, truth, maps = run("--events=goroutine_created,goroutine_dead", *buffer)
@@ -251,5 +292,5 @@ def cut():
     want(good > 20, f"{good} of 65 had events")
 
 
-{"ring": everything, "perf": lambda: everything("--perf-buffer"), "tiny": tiny, "cut": cut}[check]()
+{"ring": everything, "perf": lambda: everything("--perf-buffer"), "tiny": tiny, "cut": cut, "trace": trace}[check]()
 sys.exit(1 if failed else 0)

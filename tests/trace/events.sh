@@ -15,6 +15,16 @@ for version in ${GJ_GO_VERSIONS:-1.19 1.22 1.24 1.25 1.26 1.27}; do
 	tap_check "$version: file, maps and program agree" does ring "$version"
 	[ -z "${GJ_TEST_VERBOSE:-}" ] || printf '%s\n' "$tap_out"
 done
+# The newest release's parser reads the traces of all others.
+beside_trace() # VERSION
+{
+	newest=$(tests/toolchains.sh 1.27) && binary=$(tests/fixtures/build.sh "$1" tests/trace/events.go exe) &&
+		python3 tests/trace/events.py trace "$binary" "${1#1.}" "${newest#* }" "$work"
+}
+for version in ${GJ_TRACE_BESIDE:-1.22 1.27}; do
+	tap_check "$version: every change is in Go's own trace, and no other" beside_trace "$version"
+	echo "$tap_out" | sed -n 's/^[0-9]* changes;/# &/p'
+done
 tap_check 'the same through perf buffers' does perf 1.24
 in_namespace()
 {
