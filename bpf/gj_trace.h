@@ -33,6 +33,12 @@ struct gj_trace_target {
 	__u16 reserved16[2];
 };
 
+/* The one program that an object of `gojitter bpf-object` is for. */
+struct gj_trace_given {
+	struct gj_exe exe; /* as the kernel has them; ino 0: none, a loader fills the maps */
+	struct gj_trace_target target;
+};
+
 /*
  * A function of a target: its program's number above GJ_FUNC_SHIFT, below it the
  * bytes from runtime.text to its entry, plus 1. The loader adds an enumerator for

@@ -308,12 +308,12 @@ TEST_PROGRAMS += \
 CHECK_SCRIPTS += tests/load/budget.sh
 ifeq ($(HAVE_BPF),on)
 TEST_PROGRAMS += load/jited
-ifeq ($(HAVE_BPF),on)
 TEST_PROGRAMS += bench/events
 endif
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
+UNIT_TESTS += object
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
 
 $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
@@ -323,7 +323,7 @@ $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
 		-lcmocka $(LDLIBS) $(UNIT_LDFLAGS)
 
 # Allocations that tests/unit/failalloc.h makes fail.
-$(O)/tests/unit/test_memory $(O)/tests/unit/test_pprof: UNIT_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%, \
+$(O)/tests/unit/test_memory $(O)/tests/unit/test_pprof $(O)/tests/unit/test_object: UNIT_LDFLAGS := $(patsubst %,-Wl$(comma)--wrap=%, \
 	malloc calloc realloc reallocarray strdup strndup tsearch)
 
 $(TEST_BINS): $(O)/tests/%: tests/%.c $(O)/libgojitter.a
@@ -407,3 +407,7 @@ test-asan: asan-bins
 run-check: asan-bins
 
 -include $(shell find $(O)/fuzz $(O)/tests/unit -name '*.d' 2>/dev/null)
+
+# Objects for stock bpftool (gojitter bpf-object).
+CHECK_SCRIPTS += tests/load/object.sh
+LONG_SCRIPTS += tests/load/object-full.sh

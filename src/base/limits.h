@@ -122,5 +122,10 @@
 
 /* Processes whose time is added up for a budget: what the map of targets has room for. */
 #define GJ_MAX_BUDGET_TARGETS 1024
+/*
+ * Places of one BPF object that gojitter bpf-object writes: each has its program
+ * once more, up to 20 KB. Go 1.27 has some forty for everything.
+ */
+#define GJ_MAX_OBJECT_PLACES 512
 
 #endif

@@ -35,6 +35,13 @@ bool gj_cmd_time(const char *text, uint64_t *ns_out);
  * @command had them. 0, or the exit status with the reason said.
  */
 int gj_cmd_kinds(const char *command, const char *option, const char *text, uint64_t *kinds_out);
+/*
+ * "NAME,NAME..." or "all" as features of gojitter trace (bit N: enum gj_feature N). 0, or
+ * the exit status of wrong usage of @command, which is then told.
+ */
+int gj_cmd_features(const char *command, const char *text, uint32_t *features_out);
+void gj_cmd_print_features(void);       /* each with what it costs, one a line */
+uint32_t gj_cmd_default_features(void); /* all that cost little to leave on */
 /* Prints "gojitter: TEXT" on standard error and returns GJ_EXIT_FAILED. */
 int gj_cmd_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* The same with what @diag holds, or the text of @err where it holds nothing. */
@@ -60,5 +67,6 @@ int gj_cmd_doctor(int argc, char **argv);
 int gj_cmd_inject(int argc, char **argv);
 int gj_cmd_bpftrace(int argc, char **argv);
 int gj_cmd_events(int argc, char **argv);
+int gj_cmd_bpf_object(int argc, char **argv);
 
 #endif

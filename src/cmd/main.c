@@ -27,6 +27,7 @@ static const struct command commands[] = {
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
 	{ "debuginfo", gj_cmd_debuginfo, "debug file for perf, gdb and bpftrace, made from Go's tables" },
+	{ "bpf-object", gj_cmd_bpf_object, "BPF object that stock bpftool loads and attaches to one Go program" },
 	{ "bpftrace", gj_cmd_bpftrace, "bpftrace script with the places and offsets of one Go program" },
 };
 

@@ -76,59 +76,12 @@ struct arguments {
 	bool is_list;
 };
 
-static const char *const tiers[] = {
-	[GJ_TIER_ALWAYS] = "nothing is hooked in the target",
-	[GJ_TIER_RARE] = "rare events are hooked",
-	[GJ_TIER_SWITCH] = "every switch of goroutines or syscall is hooked; only when asked for",
-};
-
-static void print_list(void)
-{
-	uint32_t features = gj_trace_features();
-
-	for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++)
-		if (features & 1u << i)
-			printf("%-11s %s\n", gj_feature_name(i), tiers[gj_feature_tier(i)]);
-}
-
-static uint32_t default_features(void)
-{
-	uint32_t features = gj_trace_features();
-
-	for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++)
-		if (gj_feature_tier(i) == GJ_TIER_SWITCH)
-			features &= ~(1u << i);
-	return features;
-}
-
 /* 0 or the exit status of wrong usage. */
 static int parse_what(struct arguments *args, const char *text)
 {
-	uint32_t known = gj_trace_features();
-
 	args->is_list = !strcmp(text, "list");
 	args->trace.is_default = false;
-	args->trace.features = strcmp(text, "all") ? 0 : known;
-	/* Without any the loader says why. */
-	if (args->is_list || args->trace.features || !known)
-		return 0;
-	while (*text) {
-		size_t bytes = strcspn(text, ",");
-		enum gj_feature feature;
-
-		if (gj_feature_find(text, bytes, &feature) || !(known & 1u << feature)) {
-			char names[256] = "";
-
-			for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++)
-				if (known & 1u << i && strlen(names) + 24 < sizeof(names))
-					strcat(strcat(names, names[0] ? ", " : ""), gj_feature_name(i));
-			return gj_cmd_usage("trace", "--what %.*s: there are %s", (int)bytes, text,
-					    names);
-		}
-		args->trace.features |= 1u << feature;
-		text += bytes + (text[bytes] == ',');
-	}
-	return args->trace.features ? 0 : gj_cmd_usage("trace", "--what: no feature is named");
+	return args->is_list ? 0 : gj_cmd_features("trace", text, &args->trace.features);
 }
 
 /* "64K", "16M", bytes. False when it is none. */
@@ -323,13 +276,13 @@ int gj_cmd_trace(int argc, char **argv)
 	if (status)
 		return status - 1;
 	if (args.is_list && gj_trace_features()) {
-		print_list();
+		gj_cmd_print_features();
 		return 0;
 	}
 	args.trace.pids = args.pids;
 	args.trace.files = args.files;
 	if (args.trace.is_default)
-		args.trace.features = default_features();
+		args.trace.features = gj_cmd_default_features();
 	if (args.trace.events)
 		status = choose_events(&args);
 	if (status)

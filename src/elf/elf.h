@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/cursor.h"
 #include "base/err.h"
 
@@ -189,6 +190,86 @@ int gj_elf_write(const struct gj_image *image, int fd, const struct gj_new_secti
 
 /* Number that section @index of the image, or the one that holds @va, has in such a file. */
 uint16_t gj_elf_section_at(const struct gj_image *image, uint64_t va);
+
+/*
+ * Symbols from which libbpf finds places in a file: SEC("uprobe/FILE:SYMBOL+OFFSET"),
+ * which stock bpftool attaches. The image must outlive it.
+ */
+struct gj_anchors;
+
+/* 0, -ENOMEM, -E2BIG beyond GJ_MAX_SYMBOLS. Without symbols it is empty. */
+int gj_anchors_new(const struct gj_image *image, struct gj_anchors **anchors_out);
+void gj_anchors_free(struct gj_anchors *anchors); /* NULL allowed */
+/*
+ * gj_anchors_find - a symbol that libbpf of any version finds, near a place
+ * @file_off: of the place
+ * @name_out: of the function before it, or, where there is none, behind it;
+ *            letters, digits, '_' and '.'
+ * @delta_out: bytes from there to the place; below 0 when it stands behind
+ *
+ * -ENOENT when the file has no such symbol.
+ */
+int gj_anchors_find(const struct gj_anchors *anchors, uint64_t file_off, const char **name_out,
+		    int64_t *delta_out);
+
+/* A BPF object, open: parts of its bytes. */
+struct gj_object {
+	struct gj_window bytes;   /* borrowed */
+	struct gj_window headers; /* whole Elf64_Shdr entries */
+	struct gj_window names;   /* of sections */
+	struct gj_window symbols, strings;
+};
+
+struct gj_object_symbol {
+	const char *section; /* name of the section it is in */
+	uint32_t section_index;
+	uint64_t off;        /* there */
+	uint64_t size_bytes;
+};
+
+/* -EBADMSG when @bytes, which must outlive it, are no BPF object. */
+int gj_object_init(struct gj_window bytes, struct gj_object *object_out, struct gj_diag *diag);
+/* -ENOENT. Empty where there is only a size (.bss). */
+int gj_object_section(const struct gj_object *object, const char *name, struct gj_window *bytes_out);
+/* A global symbol; -ENOENT, -EBADMSG when it is not within its section. */
+int gj_object_symbol(const struct gj_object *object, const char *name,
+		     struct gj_object_symbol *symbol_out);
+/*
+ * Of global data, and of the function called @function, a linker shall take the
+ * first it meets. Changes @bytes, a copy of the object's.
+ */
+void gj_object_weaken(const struct gj_object *object, uint8_t *bytes, const char *function);
+
+/* A function by itself: once more, in a section of its own. */
+struct gj_object_copy {
+	const char *function; /* in the object */
+	const char *section;  /* the new one's name */
+	const char *name;     /* the copy's */
+};
+
+/* What becomes different. All borrowed. */
+struct gj_object_edit {
+	const struct gj_object_copy *copies;
+	size_t copy_cnt;
+	const char *const *dropped; /* sections that are left out */
+	size_t dropped_cnt;
+	struct gj_object_bytes {
+		const char *name;   /* of a section, which gets */
+		struct gj_window bytes;
+	} replaced[3];
+	size_t replaced_cnt;
+};
+
+/*
+ * gj_object_write - a BPF object once more, with an edit
+ * @out: empty; owned by the caller in any case
+ *
+ * Debug information is to be left out before. Returns 0; -ENOENT when a copied
+ * function is not there; -EBADMSG when something refers to what is left out;
+ * -E2BIG; -ENOMEM.
+ */
+int gj_object_write(const struct gj_object *object, const struct gj_object_edit *edit,
+		    struct gj_buf *out);
 
 /* PT_TLS: size in memory and alignment in bytes. -ENOENT when there is none. */
 int gj_image_tls(const struct gj_image *image, uint64_t *memory_bytes_out, uint64_t *align_out);

@@ -78,6 +78,21 @@ int gj_trace_instances(int (*found)(void *data, const char *instance), void *dat
 int gj_trace_keep(const char *instance, void (*say)(const char *line), struct gj_diag *diag);
 /* Calls @found with a line for each feature that is turned off, and each keeper that is missing. */
 void gj_trace_report_budgets(void (*found)(const char *line));
+/*
+ * gj_trace_write_object - an object that stock bpftool loads and attaches
+ * @options: one file; features, is_default, say
+ * @path: of the object; not of the program
+ *
+ * bpftool prog loadall @path DIR pinmaps DIR/maps autoattach (7.5 and later)
+ * does the rest. The object is for the file as it is now: every place of every
+ * feature is a program of its own, which bpftool finds by a symbol of the file.
+ *
+ * Returns 0; -ENOENT when the file has no symbols and nothing else can be had;
+ * -EOPNOTSUPP; -E2BIG; or another negative errno with @diag. On failure no file
+ * is left.
+ */
+int gj_trace_write_object(const struct gj_trace_options *options, const char *path,
+			  struct gj_diag *diag);
 
 /* Features whose objects this build has. Bit N: enum gj_feature N. */
 uint32_t gj_trace_features(void);

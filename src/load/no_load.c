@@ -42,6 +42,14 @@ void gj_trace_report_budgets(void (*found)(const char *line))
 	(void)found;
 }
 
+int gj_trace_write_object(const struct gj_trace_options *options, const char *path,
+			  struct gj_diag *diag)
+{
+	(void)options;
+	(void)path;
+	return refuse(diag);
+}
+
 uint32_t gj_trace_features(void)
 {
 	return 0;

@@ -20,29 +20,38 @@ class Run:
         try:
             self.said = ""
             assert json.loads(self.child.stdout.readline()) == "ready"
-            started = subprocess.run([self.gojitter, "trace", "-p", str(self.child.pid), "--what", what, "--budget", "off",
-                                      "--instance", self.instance], capture_output=True, text=True)
-            self.said = started.stdout + started.stderr
-            assert started.returncode == 0, self.said
+            self.attach(what, binary)
             self.tell()
             self.truth = json.loads(self.child.stdout.readline())
         except BaseException:
             self.end()
             raise
 
+    def attach(self, what, binary):
+        started = subprocess.run([self.gojitter, "trace", "-p", str(self.child.pid), "--what", what, "--budget", "off",
+                                  "--instance", self.instance], capture_output=True, text=True)
+        self.said = started.stdout + started.stderr
+        assert started.returncode == 0, self.said
+
+    def detach(self):
+        subprocess.run([self.gojitter, "untrace", "--instance", self.instance],
+                       capture_output=True, check=False)
+
+    def pin(self, name):
+        return PINS + self.instance + "/" + name
+
     def tell(self):
         self.child.stdin.write("\n")
         self.child.stdin.flush()
 
     def end(self):
-        subprocess.run([self.gojitter, "untrace", "--instance", self.instance],
-                       capture_output=True, check=False)
+        self.detach()
         self.child.kill()
         self.child.wait()
 
     def entries(self, name):
         """Keys and values, those of all CPUs added up (fields max_* : the greatest)."""
-        text = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", PINS + self.instance + "/" + name],
+        text = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", self.pin(name)],
                               capture_output=True, text=True, check=True).stdout
         found = []
         for row in json.loads(text):

@@ -61,6 +61,20 @@ static inline void exercise_symbols(const struct gj_image *image)
 	gj_symbol_index_free(index);
 }
 
+static inline void exercise_anchors(const struct gj_image *image)
+{
+	struct gj_anchors *anchors;
+	const char *name;
+	int64_t delta;
+
+	if (gj_anchors_new(image, &anchors))
+		return;
+	for (uint64_t off = 0; off <= UINT64_MAX / 2; off = 2 * off + 1)
+		if (!gj_anchors_find(anchors, off, &name, &delta))
+			exercise_string(name);
+	gj_anchors_free(anchors);
+}
+
 static inline void exercise_image(const struct gj_image *image)
 {
 	const struct gj_segment *segment;
@@ -69,6 +83,7 @@ static inline void exercise_image(const struct gj_image *image)
 	uint8_t *copy;
 
 	exercise_string(gj_image_path(image));
+	exercise_anchors(image);
 	exercise_window(gj_image_build_id(image));
 	exercise_window(gj_image_go_build_id(image));
 	exercise_sink += gj_image_is_dyn(image) + gj_image_has_interp(image) + gj_image_is_cut(image);
