@@ -35,7 +35,7 @@ struct gj_trace_target {
 
 /* The one program that an object of `gojitter bpf-object` is for. */
 struct gj_trace_given {
-	struct gj_exe exe; /* as the kernel has them; ino 0: none, a loader fills the maps */
+	struct gj_exe exes[2]; /* of its file, of which one need be it; ino 0: none, a loader fills the maps */
 	struct gj_trace_target target;
 };
 

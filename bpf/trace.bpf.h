@@ -74,12 +74,18 @@ struct mm_struct___code {
 	unsigned long start_code;
 } GJ_KERNEL_TYPE;
 
+static __always_inline _Bool gj_is_given(__u64 ino, __u32 dev)
+{
+	return gj_given.exes[0].ino && ((ino == gj_given.exes[0].ino && dev == gj_given.exes[0].dev) ||
+					(ino == gj_given.exes[1].ino && dev == gj_given.exes[1].dev));
+}
+
 /* What we were told of the program @exe; NULL: nothing. */
 static __always_inline const struct gj_trace_target *gj_find_program(const struct gj_exe *exe)
 {
 	const struct gj_trace_target *given = (const void *)&gj_given.target;
 
-	if (!gj_given.exe.ino || exe->ino != gj_given.exe.ino || exe->dev != gj_given.exe.dev)
+	if (!gj_is_given(exe->ino, exe->dev))
 		return bpf_map_lookup_elem(&programs, exe);
 	/* So that the compiler does not read what stands in the source. */
 	barrier_var(given);

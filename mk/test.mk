@@ -409,5 +409,5 @@ run-check: asan-bins
 -include $(shell find $(O)/fuzz $(O)/tests/unit -name '*.d' 2>/dev/null)
 
 # Objects for stock bpftool (gojitter bpf-object).
-CHECK_SCRIPTS += tests/load/object.sh
-LONG_SCRIPTS += tests/load/object-full.sh
+CHECK_SCRIPTS += tests/load/object.sh tests/load/overlay.sh
+LONG_SCRIPTS += tests/load/object-full.sh tests/load/object-kernels.sh

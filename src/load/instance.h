@@ -56,6 +56,12 @@ int gj_load_targets_init(struct gj_load_targets *targets, const struct gj_trace_
 			 struct gj_diag *diag);
 /* Whether it is there and runs the program it ran. */
 bool gj_load_is_running(const struct gj_load_process *process);
+/*
+ * A program's file as BPF programs read it of a process (mm->exe_file): on overlayfs and
+ * btrfs stat(2) may show other numbers than the kernel has, and /proc/PID/maps those of the
+ * file below. One of the two is it; they may be equal.
+ */
+void gj_load_exes(const struct gj_load_binary *binary, struct gj_exe exes_out[2]);
 void gj_load_targets_deinit(struct gj_load_targets *targets);
 
 /*

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "load/instance.h"
@@ -143,6 +144,25 @@ static int find_bias(uint32_t pid, const struct gj_image *image, uint64_t *bias_
 			err = gj_maps_load_bias(maps, vma, image, bias_out);
 	gj_maps_close(maps);
 	return err ? -ESRCH : 0;
+}
+
+/* MKDEV of include/linux/kdev_t.h. */
+static struct gj_exe make_exe(uint64_t ino, uint32_t dev_major, uint32_t dev_minor)
+{
+	return (struct gj_exe){ .ino = ino, .dev = dev_major << 20 | (dev_minor & 0xfffff) };
+}
+
+void gj_load_exes(const struct gj_load_binary *binary, struct gj_exe exes_out[2])
+{
+	const void *mapped = gj_image_bytes(binary->image).base;
+	const struct gj_vma *vma = NULL;
+	struct gj_maps *maps = NULL;
+
+	exes_out[0] = make_exe(binary->ino, major(binary->dev), minor(binary->dev));
+	if (!gj_maps_open("/proc/self/maps", &maps, NULL))
+		vma = gj_maps_find(maps, (uint64_t)(uintptr_t)mapped);
+	exes_out[1] = vma ? make_exe(vma->inode, vma->dev_major, vma->dev_minor) : exes_out[0];
+	gj_maps_close(maps);
 }
 
 /* True when process @pid is there; then also its program's file. */

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "load/budget.h"
 #include "load/instance.h"
@@ -107,13 +106,16 @@ static int load_feature(struct gj_load *load, const struct gj_load_image *image,
 	return 0;
 }
 
-/* MKDEV of include/linux/kdev_t.h. */
-static struct gj_exe exe_of(const struct gj_load_binary *binary)
+static int fill_program(int programs, const struct gj_load_binary *binary)
 {
-	return (struct gj_exe){
-		.ino = binary->ino,
-		.dev = (uint32_t)major(binary->dev) << 20 | (minor(binary->dev) & 0xfffff),
-	};
+	struct gj_exe exes[2];
+	int err = 0;
+
+	gj_load_exes(binary, exes);
+	for (unsigned int i = 0; !err && i < 2; i++)
+		if (bpf_map_update_elem(programs, &exes[i], &binary->target, BPF_ANY))
+			err = -errno;
+	return err;
 }
 
 static int fill(const struct gj_load *load, struct gj_diag *diag)
@@ -125,13 +127,9 @@ static int fill(const struct gj_load *load, struct gj_diag *diag)
 		if (bpf_map_update_elem(processes, &targets->processes[i].pid,
 					&targets->processes[i].target, BPF_ANY))
 			err = -errno;
-	for (unsigned int i = 0; programs >= 0 && !err && i < targets->binary_cnt; i++) {
-		struct gj_exe exe = exe_of(&targets->binaries[i]);
-
-		if (targets->binaries[i].is_file &&
-		    bpf_map_update_elem(programs, &exe, &targets->binaries[i].target, BPF_ANY))
-			err = -errno;
-	}
+	for (unsigned int i = 0; programs >= 0 && !err && i < targets->binary_cnt; i++)
+		if (targets->binaries[i].is_file)
+			err = fill_program(programs, &targets->binaries[i]);
 	if (!err)
 		err = gj_load_census_fill(load);
 	return err ? gj_diag_set(diag, err, "the targets find no room in their maps: %s",

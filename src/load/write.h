@@ -41,6 +41,9 @@ struct gj_write_places {
  */
 int gj_write_places_add(struct gj_write_places *places, const struct gj_anchors *anchors,
 			const char *path, const struct gj_feature_plan *plan);
+/* @function, in a section of its own called @section. 0, -E2BIG, -ENOMEM. */
+int gj_write_places_add_section(struct gj_write_places *places, const char *function,
+				const char *section);
 void gj_write_places_deinit(struct gj_write_places *places);
 
 #endif

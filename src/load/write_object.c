@@ -20,8 +20,12 @@
 #define GIVEN "gj_given" /* bpf/trace.bpf.h */
 #define DATA_SECTION ".rodata"
 
+/* bpf/processes.bpf.c: meets processes of whose events none is hooked. */
+#define ADOPT "gj_adopt"
+#define ADOPT_SECTION "raw_tp/sched_switch"
+
 /* Copied, each to its places; run by a loader of ours only. */
-static const char *const dropped[] = { "uprobe", "syscall" };
+static const char *const dropped[] = { "uprobe", "syscall", "?" ADOPT_SECTION };
 
 /* An object on its way. */
 struct writing {
@@ -33,6 +37,7 @@ struct writing {
 	size_t image_cnt;
 	struct gj_write_places places;
 	size_t unnamed_cnt;
+	bool must_adopt;
 	struct gj_diag why; /* the first feature that cannot be had */
 	struct gj_buf said; /* lines, each with its NUL */
 };
@@ -86,6 +91,7 @@ static int add_places(struct writing *writing, enum gj_feature feature, struct g
 		say(writing, "%s: hooked at %zu place%s", name, cnt, cnt == 1 ? "" : "s");
 	else
 		say(writing, "%s: nothing is hooked in the target", name);
+	writing->must_adopt |= !cnt;
 	return 0;
 }
 
@@ -130,43 +136,24 @@ static int choose(struct writing *writing, struct gj_diag *diag)
 					   GJ_LOAD_MAX_OBJECTS);
 		writing->images[writing->image_cnt++] = image;
 	}
+	if (feature_cnt && writing->must_adopt)
+		return gj_write_places_add_section(&writing->places, ADOPT, ADOPT_SECTION);
 	if (feature_cnt)
 		return 0;
 	return gj_diag_set(diag, -EOPNOTSUPP, "%s", writing->why.err ? writing->why.text :
 			   "nothing is asked for that this build has");
 }
 
-/* The file as the kernel knows it, which is what a program in the kernel reads: stat(2) may show others. */
-static int find_exe(const struct writing *writing, struct gj_exe *exe_out, struct gj_diag *diag)
-{
-	struct gj_window bytes = gj_image_bytes(writing->targets.binaries[0].image);
-	const struct gj_vma *vma = NULL;
-	struct gj_maps *maps = NULL;
-	int err = gj_maps_open("/proc/self/maps", &maps, diag);
-
-	if (!err)
-		vma = gj_maps_find(maps, (uint64_t)(uintptr_t)bytes.base);
-	if (vma)
-		*exe_out = (struct gj_exe){
-			.ino = vma->inode,
-			.dev = vma->dev_major << 20 | (vma->dev_minor & 0xfffff),
-		};
-	gj_maps_close(maps);
-	return err || vma ? err : gj_diag_set(diag, -ENOENT, "%s: not found in /proc/self/maps",
-					      writing->program);
-}
-
 /* .rodata with the program in it. */
 static int give(const struct writing *writing, const struct gj_object *object,
-		struct gj_buf *data_out, struct gj_diag *diag)
+		struct gj_buf *data_out)
 {
 	struct gj_trace_given given = { .target = writing->targets.binaries[0].target };
 	struct gj_object_symbol symbol;
 	struct gj_window bytes;
-	int err = find_exe(writing, &given.exe, diag);
+	int err = gj_object_symbol(object, GIVEN, &symbol);
 
-	if (!err)
-		err = gj_object_symbol(object, GIVEN, &symbol);
+	gj_load_exes(&writing->targets.binaries[0], given.exes);
 	if (!err)
 		err = gj_object_section(object, DATA_SECTION, &bytes);
 	if (err)
@@ -187,7 +174,7 @@ static struct gj_window window(const struct gj_buf *buf)
 }
 
 static int edit_object(struct writing *writing, const struct gj_object *object, struct btf *btf,
-		       struct gj_buf *out, struct gj_diag *diag)
+		       struct gj_buf *out)
 {
 	struct gj_object_edit edit = {
 		.copies = writing->places.copies,
@@ -200,7 +187,7 @@ static int edit_object(struct writing *writing, const struct gj_object *object, 
 	int err = gj_load_names_add(btf, &writing->targets, &writing->unnamed_cnt);
 
 	if (!err)
-		err = give(writing, object, &data, diag);
+		err = give(writing, object, &data);
 	if (!err)
 		err = gj_write_btf_ext(btf, object, &edit, &ext);
 	if (!err) {
@@ -231,7 +218,7 @@ static int compose(struct writing *writing, struct gj_buf *out, struct gj_diag *
 		err = gj_object_section(&object, BTF_ELF_SEC, &bytes);
 	if (!err) {
 		btf = btf__new(bytes.base, (uint32_t)bytes.size_bytes);
-		err = btf ? edit_object(writing, &object, btf, out, diag) : -errno;
+		err = btf ? edit_object(writing, &object, btf, out) : -errno;
 	}
 	btf__free(btf);
 	gj_buf_deinit(&linked);

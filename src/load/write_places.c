@@ -51,29 +51,40 @@ static char *name_copy(const struct gj_write_places *places, const char *program
 	return asprintf(&name, "%s_%u", program, number) < 0 ? NULL : name;
 }
 
-static int add_place(struct gj_write_places *places, const struct gj_anchors *anchors,
-		     const char *path, const char *program, uint64_t file_off)
+/* Takes @section over, NULL too. */
+static int add_copy(struct gj_write_places *places, const char *function, char *section)
 {
-	struct gj_object_copy *copy = &places->copies[places->cnt];
-	const char *symbol;
-	int64_t delta;
-	char *section, *name;
-	int err = gj_anchors_find(anchors, file_off, &symbol, &delta);
+	char *name = NULL;
+	int err = -ENOMEM;
 
-	if (err)
-		return err;
 	if (places->cnt == GJ_MAX_OBJECT_PLACES)
-		return -E2BIG;
-	section = name_section(places, path, symbol, delta);
-	name = name_copy(places, program);
+		err = -E2BIG;
+	else
+		name = name_copy(places, function);
 	if (!section || !name) {
 		free(section);
 		free(name);
-		return -ENOMEM;
+		return err;
 	}
-	*copy = (struct gj_object_copy){ .function = program, .section = section, .name = name };
-	places->cnt++;
+	places->copies[places->cnt++] =
+		(struct gj_object_copy){ .function = function, .section = section, .name = name };
 	return 0;
+}
+
+static int add_place(struct gj_write_places *places, const struct gj_anchors *anchors,
+		     const char *path, const char *program, uint64_t file_off)
+{
+	const char *symbol;
+	int64_t delta;
+	int err = gj_anchors_find(anchors, file_off, &symbol, &delta);
+
+	return err ? err : add_copy(places, program, name_section(places, path, symbol, delta));
+}
+
+int gj_write_places_add_section(struct gj_write_places *places, const char *function,
+				const char *section)
+{
+	return add_copy(places, function, strdup(section));
 }
 
 /* Rows of one program may come to one place, where it is to run once. */

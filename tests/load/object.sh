@@ -164,6 +164,23 @@ all_gone()
 removed() { [ -s "$work/ids" ] && unloads && until_true all_gone; }
 tap_check 'with its pins removed it is gone' removed
 
+# Features that hook nothing: a process that ran before is met when it is switched.
+if "$gojitter" trace --what list | grep -q ^threads; then
+	ticks=$(own 1.26 tests/load/ticks.go exe)
+	ran_before()
+	{
+		"$ticks" >/dev/null &
+		target=$!
+		writes "$ticks" threads && loads && until_true has_target "$target" || return 1
+		kill "$target"
+		wait "$target"
+		until_true has_none "$target" && target= && unloads
+	}
+	tap_check 'a process that ran before is met by threads alone' ran_before
+	rm -rf "$pins"
+	writes "$old" all
+fi
+
 # What other tools make of the file.
 tap_check 'readelf has no complaint' sh -c "! readelf -aW '$work/written.bpf.o' 2>&1 >/dev/null | grep ."
 tap_check 'llvm-objdump reads every program' sh -c "llvm-objdump -dr '$work/written.bpf.o' >'$work/code' &&
