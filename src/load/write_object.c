@@ -17,7 +17,6 @@
 #include "base/file.h"
 #include "load/write.h"
 
-#define GIVEN "gj_given" /* bpf/trace.bpf.h */
 #define DATA_SECTION ".rodata"
 
 /* bpf/processes.bpf.c: meets processes of whose events none is hooked. */
@@ -144,27 +143,47 @@ static int choose(struct writing *writing, struct gj_diag *diag)
 			   "nothing is asked for that this build has");
 }
 
-/* .rodata with the program in it. */
+static void fill_given(const struct gj_load_binary *binary, void *to)
+{
+	struct gj_trace_given given = { .target = binary->target };
+
+	gj_load_exes(binary, given.exes);
+	memcpy(to, &given, sizeof(given));
+}
+
+/* What the loader puts into maps, which are empty when bpftool makes them. */
+static const struct {
+	const char *name; /* of the constant in BPF programs */
+	size_t size_bytes;
+	void (*fill)(const struct gj_load_binary *binary, void *to);
+} constants[] = {
+	{ "gj_given", sizeof(struct gj_trace_given), fill_given },
+};
+
+/* .rodata with the constants that the linked objects have. */
 static int give(const struct writing *writing, const struct gj_object *object,
 		struct gj_buf *data_out)
 {
-	struct gj_trace_given given = { .target = writing->targets.binaries[0].target };
-	struct gj_object_symbol symbol;
 	struct gj_window bytes;
-	int err = gj_object_symbol(object, GIVEN, &symbol);
+	int err = gj_object_section(object, DATA_SECTION, &bytes);
 
-	gj_load_exes(&writing->targets.binaries[0], given.exes);
-	if (!err)
-		err = gj_object_section(object, DATA_SECTION, &bytes);
 	if (err)
 		return err;
-	if (strcmp(symbol.section, DATA_SECTION) || symbol.size_bytes != sizeof(given) ||
-	    !gj_window_holds(bytes, symbol.off, sizeof(given)))
-		return -EBADMSG;
 	gj_buf_add(data_out, bytes.base, bytes.size_bytes);
 	if (data_out->failed)
 		return -ENOMEM;
-	memcpy(data_out->data + symbol.off, &given, sizeof(given));
+	for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); i++) {
+		struct gj_object_symbol symbol;
+
+		err = gj_object_symbol(object, constants[i].name, &symbol);
+		if (err == -ENOENT && i) /* of a feature that is not asked for */
+			continue;
+		if (err || strcmp(symbol.section, DATA_SECTION) ||
+		    symbol.size_bytes != constants[i].size_bytes ||
+		    !gj_window_holds(bytes, symbol.off, symbol.size_bytes))
+			return -EBADMSG;
+		constants[i].fill(&writing->targets.binaries[0], data_out->data + symbol.off);
+	}
 	return 0;
 }
 
