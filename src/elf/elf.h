@@ -260,6 +260,9 @@ struct gj_object_edit {
 	size_t replaced_cnt;
 };
 
+/* Also what begins with '?': libbpf loads it only when told to. */
+bool gj_object_drops(const struct gj_object_edit *edit, const char *section);
+
 /*
  * gj_object_write - a BPF object once more, with an edit
  * @out: empty; owned by the caller in any case

@@ -172,17 +172,23 @@ static void add_section(struct writer *writer, const char *name, Elf64_Shdr shdr
 	gj_buf_add(&writer->headers, &shdr, sizeof(shdr));
 }
 
+bool gj_object_drops(const struct gj_object_edit *edit, const char *section)
+{
+	for (size_t i = 0; i < edit->dropped_cnt; i++)
+		if (!strcmp(edit->dropped[i], section))
+			return true;
+	return section[0] == '?';
+}
+
 /* False when the section is left out; its bytes may be others. */
 static bool is_kept(const struct writer *writer, const char *name, const Elf64_Shdr *shdr,
 		    struct gj_window *bytes)
 {
 	const struct gj_object_edit *edit = writer->edit;
 
-	if (shdr->sh_type != SHT_PROGBITS && shdr->sh_type != SHT_NOBITS)
+	if ((shdr->sh_type != SHT_PROGBITS && shdr->sh_type != SHT_NOBITS) ||
+	    gj_object_drops(edit, name))
 		return false;
-	for (size_t i = 0; i < edit->dropped_cnt; i++)
-		if (!strcmp(edit->dropped[i], name))
-			return false;
 	for (size_t i = 0; i < edit->replaced_cnt; i++)
 		if (!strcmp(edit->replaced[i].name, name))
 			*bytes = edit->replaced[i].bytes;

@@ -72,21 +72,13 @@ static int add_part(const struct context *context, const char *name, struct gj_w
 	return 0;
 }
 
-static bool is_dropped(const struct gj_object_edit *edit, const char *section)
-{
-	for (size_t i = 0; i < edit->dropped_cnt; i++)
-		if (!strcmp(edit->dropped[i], section))
-			return true;
-	return false;
-}
-
 static int add_section(const struct context *context, const char *name, struct gj_window records,
 		       uint32_t record_bytes)
 {
 	const struct gj_object_edit *edit = context->edit;
 	int err = 0;
 
-	if (!is_dropped(edit, name))
+	if (!gj_object_drops(edit, name))
 		err = add_part(context, name, records, record_bytes, 0, UINT64_MAX);
 	for (size_t i = 0; !err && i < edit->copy_cnt; i++) {
 		struct gj_object_symbol source;

@@ -24,7 +24,7 @@
 #define ADOPT_SECTION "raw_tp/sched_switch"
 
 /* Copied, each to its places; run by a loader of ours only. */
-static const char *const dropped[] = { "uprobe", "syscall", "?" ADOPT_SECTION };
+static const char *const dropped[] = { "uprobe", "syscall" };
 
 /* An object on its way. */
 struct writing {

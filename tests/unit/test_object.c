@@ -153,6 +153,7 @@ static void functions_apart(void **state)
 	assert_int_equal(gj_object_init((struct gj_window){ (uint8_t *)out.data, out.size_bytes },
 					&written, NULL), 0);
 	assert_int_equal(gj_object_section(&written, "hooks", &bytes), -ENOENT);
+	assert_true(gj_object_drops(&edit, "?hooks"));
 	assert_int_equal(gj_object_section(&written, ".rodata", &bytes), 0);
 	assert_int_equal(bytes.size_bytes, sizeof(other_data));
 	for (unsigned int i = 0; i < 3; i++) {
