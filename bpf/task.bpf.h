@@ -89,8 +89,8 @@ static __always_inline __u32 gj_pid_number(struct pid *pid)
 	if (!pid || BPF_CORE_READ(pid, level) < gj_pid_level)
 		return 0;
 	upid = gj_read_upid(pid, gj_pid_level);
-	/* Other namespaces of that depth have numbers of their own. */
-	return (__u64)upid.ns == gj_pid_ns ? (__u32)upid.nr : 0;
+	/* Other namespaces of that depth have numbers of their own; nobody's (bpf-object) is the first. */
+	return !gj_pid_ns || (__u64)upid.ns == gj_pid_ns ? (__u32)upid.nr : 0;
 }
 
 /* pid in the upper half, tid in the lower, as perf's samples have them. */
