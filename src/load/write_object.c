@@ -38,6 +38,7 @@ struct writing {
 	size_t unnamed_cnt;
 	bool must_adopt;
 	struct gj_diag why; /* the first feature that cannot be had */
+	struct gj_buf unplaced; /* names of features */
 	struct gj_buf said; /* lines, each with its NUL */
 };
 
@@ -56,17 +57,18 @@ static void say(struct writing *writing, const char *fmt, ...)
 	gj_buf_add(&writing->said, line, strlen(line) + 1);
 }
 
-static int explain_places(const struct writing *writing, const char *feature, int err,
+/* @features: one, or several with commas between. */
+static int explain_places(const struct writing *writing, const char *features, int err,
 			  struct gj_diag *diag)
 {
 	if (err == -ENOENT)
 		return gj_diag_set(diag, err,
-				   "%s has no symbols, by which bpftool finds places; gojitter trace needs none, gojitter debuginfo --with-code makes a copy that has them",
-				   writing->program);
+				   "%s cannot be had: %s has no symbols, by which bpftool finds places; gojitter trace needs none, gojitter debuginfo --with-code makes a copy that has them",
+				   features, writing->program);
 	if (err == -E2BIG)
-		return gj_diag_set(diag, err, "%s: %s: more than %d places", feature,
+		return gj_diag_set(diag, err, "%s: %s: more than %d places", features,
 				   writing->program, GJ_MAX_OBJECT_PLACES);
-	return gj_diag_set(diag, err, "%s: %s", feature, strerror(-err));
+	return gj_diag_set(diag, err, "%s: %s", features, strerror(-err));
 }
 
 /* Takes a feature's places; what cannot be had is in @diag. */
@@ -107,10 +109,25 @@ static int add_feature(struct writing *writing, enum gj_feature feature, struct 
 		return 1;
 	if (!writing->options->is_default || err == -ENOMEM)
 		return gj_diag_set(diag, err, "%s", why.text);
-	say(writing, "%s", why.text);
 	/* What stands in the way of the first is the reason when there is no other. */
 	gj_diag_set(&writing->why, err, "%s", why.text);
+	if (err == -ENOENT) /* for all alike */
+		gj_buf_fmt(&writing->unplaced, "%s%s", writing->unplaced.size_bytes ? ", " : "",
+			   gj_feature_name(feature));
+	else
+		say(writing, "%s", why.text);
 	return 0;
+}
+
+/* What has been left out for want of symbols, in one line. */
+static void say_unplaced(struct writing *writing)
+{
+	struct gj_diag diag = { 0 };
+
+	if (!writing->unplaced.data[0])
+		return;
+	explain_places(writing, writing->unplaced.data, -ENOENT, &diag);
+	say(writing, "%s", diag.text);
 }
 
 static int choose(struct writing *writing, struct gj_diag *diag)
@@ -135,10 +152,16 @@ static int choose(struct writing *writing, struct gj_diag *diag)
 					   GJ_LOAD_MAX_OBJECTS);
 		writing->images[writing->image_cnt++] = image;
 	}
+	gj_buf_chr(&writing->unplaced, '\0');
+	if (writing->unplaced.failed)
+		return gj_diag_set(diag, -ENOMEM, "out of memory");
+	say_unplaced(writing);
 	if (feature_cnt && writing->must_adopt)
 		return gj_write_places_add_section(&writing->places, ADOPT, ADOPT_SECTION);
 	if (feature_cnt)
 		return 0;
+	if (writing->why.err == -ENOENT)
+		return explain_places(writing, writing->unplaced.data, -ENOENT, diag);
 	return gj_diag_set(diag, -EOPNOTSUPP, "%s", writing->why.err ? writing->why.text :
 			   "nothing is asked for that this build has");
 }
@@ -302,6 +325,7 @@ static void tell(struct writing *writing, const char *path, size_t size_bytes)
 
 static void deinit(struct writing *writing)
 {
+	gj_buf_deinit(&writing->unplaced);
 	gj_buf_deinit(&writing->said);
 	gj_write_places_deinit(&writing->places);
 	gj_anchors_free(writing->anchors);

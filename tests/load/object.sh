@@ -164,9 +164,10 @@ all_gone()
 removed() { [ -s "$work/ids" ] && unloads && until_true all_gone; }
 tap_check 'with its pins removed it is gone' removed
 
-# Features that hook nothing: a process that ran before is met when it is switched.
+# Features that hook nothing: also of a program without symbols, and a process that ran
+# before is met when it is switched.
 if "$gojitter" trace --what list | grep -q ^threads; then
-	ticks=$(own 1.26 tests/load/ticks.go exe)
+	ticks=$(own 1.26 tests/load/ticks.go strip)
 	ran_before()
 	{
 		"$ticks" >/dev/null &
@@ -183,8 +184,8 @@ fi
 
 # What other tools make of the file.
 tap_check 'readelf has no complaint' sh -c "! readelf -aW '$work/written.bpf.o' 2>&1 >/dev/null | grep ."
-tap_check 'llvm-objdump reads every program' sh -c "llvm-objdump -dr '$work/written.bpf.o' >'$work/code' &&
-	[ \$(grep -c '<gj_.*>:' '$work/code') -eq \$(readelf -sW '$work/written.bpf.o' | grep -c ' FUNC ') ]"
+tap_check 'llvm-objdump reads every function' sh -c "llvm-objdump -dr '$work/written.bpf.o' >'$work/code' &&
+	[ \$(grep -c '^[0-9a-f]* <.*>:' '$work/code') -eq \$(readelf -sW '$work/written.bpf.o' | grep -c ' FUNC ') ]"
 tap_check 'bpftool makes a skeleton of it' sh -c "'$bpftool' gen skeleton '$work/written.bpf.o' >/dev/null"
 not_attached()
 {
@@ -206,7 +207,7 @@ refuses() # PATTERN ARGUMENTS...
 	[ $was -eq 1 ] && [ "$(wc -l <"$work/said")" -eq 1 ] && grep -Eq "^gojitter: .*$pattern" "$work/said"
 }
 tap_check 'a stripped program is refused, with what to do' \
-	refuses 'switches has no symbols, .*--with-code' -e "$stripped" -o "$work/none"
+	refuses 'gc cannot be had: .*switches has no symbols, .*--with-code' -e "$stripped" -o "$work/none" --what gc
 tap_check 'and no file is left' [ ! -e "$work/none" ]
 copied()
 {
