@@ -19,14 +19,19 @@
 struct anchor {
 	const char *name;
 	uint64_t file_off;
-	uint8_t table;     /* 0: .dynsym */
-	bool is_ambiguous;
+	bool is_usable; /* else it only is in the way of others */
 };
 
 struct gj_anchors {
 	struct anchor *list; /* by file_off; owned */
 	size_t cnt;
 };
+
+/* A name that is asked for finds those with a version, too: NAME@VERSION, NAME@@VERSION. */
+static size_t name_bytes(const char *name)
+{
+	return strcspn(name, "@");
+}
 
 static bool is_plain(const char *name)
 {
@@ -35,32 +40,36 @@ static bool is_plain(const char *name)
 }
 
 static void collect(const struct gj_image *image, const struct gj_symbol_table *table,
-		    uint8_t number, struct gj_anchors *anchors)
+		    struct gj_anchors *anchors)
 {
-	struct gj_section section;
 	Elf64_Sym sym;
 
 	for (uint64_t i = 1; gj_window_read(table->symbols, i * sizeof(sym), &sym, sizeof(sym)); i++) {
-		const char *name = gj_window_string(table->strings, sym.st_name);
+		struct anchor anchor = { .name = gj_window_string(table->strings, sym.st_name) };
+		struct gj_section section;
 
-		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_shndx == SHN_UNDEF || !name ||
-		    !is_plain(name) || gj_image_section(image, sym.st_shndx, &section) ||
-		    sym.st_value < section.va || sym.st_value - section.va >= section.size_bytes)
+		if (ELF64_ST_TYPE(sym.st_info) != STT_FUNC || !anchor.name)
 			continue;
-		anchors->list[anchors->cnt++] = (struct anchor){
-			.name = name,
-			.file_off = sym.st_value - section.va + section.file_off,
-			.table = number,
-		};
+		if (sym.st_shndx != SHN_UNDEF && !gj_image_section(image, sym.st_shndx, &section) &&
+		    sym.st_value >= section.va && sym.st_value - section.va < section.size_bytes) {
+			anchor.file_off = sym.st_value - section.va + section.file_off;
+			anchor.is_usable = is_plain(anchor.name);
+		}
+		anchors->list[anchors->cnt++] = anchor;
 	}
+}
+
+static int compare_names(const struct anchor *a, const struct anchor *b)
+{
+	size_t a_bytes = name_bytes(a->name), b_bytes = name_bytes(b->name);
+	int order = memcmp(a->name, b->name, a_bytes < b_bytes ? a_bytes : b_bytes);
+
+	return order ? order : a_bytes < b_bytes ? -1 : a_bytes > b_bytes;
 }
 
 static int by_name(const void *left, const void *right)
 {
-	const struct anchor *a = left, *b = right;
-	int order = strcmp(a->name, b->name);
-
-	return order ? order : a->table - b->table;
+	return compare_names(left, right);
 }
 
 static int by_place(const void *left, const void *right)
@@ -69,11 +78,11 @@ static int by_place(const void *left, const void *right)
 
 	if (a->file_off != b->file_off)
 		return a->file_off < b->file_off ? -1 : 1;
-	return by_name(left, right);
+	return compare_names(a, b);
 }
 
-/* What libbpf would not find, or would find elsewhere. A name in both tables is .dynsym's. */
-static void mark_ambiguous(struct gj_anchors *anchors)
+/* What libbpf would not find, or would find elsewhere, is of no use. */
+static void leave_out_ambiguous(struct gj_anchors *anchors)
 {
 	struct anchor *list = anchors->list;
 
@@ -82,10 +91,10 @@ static void mark_ambiguous(struct gj_anchors *anchors)
 		size_t end = i + 1;
 		bool is_one = true;
 
-		for (; end < anchors->cnt && !strcmp(list[end].name, list[i].name); end++)
+		for (; end < anchors->cnt && !compare_names(&list[end], &list[i]); end++)
 			is_one = is_one && list[end].file_off == list[i].file_off;
 		for (; i < end; i++)
-			list[i].is_ambiguous = !is_one;
+			list[i].is_usable &= is_one;
 	}
 	qsort(list, anchors->cnt, sizeof(*list), by_place);
 }
@@ -105,9 +114,9 @@ int gj_anchors_new(const struct gj_image *image, struct gj_anchors **anchors_out
 		free(anchors);
 		return -ENOMEM;
 	}
-	collect(image, &image->dynsym, 0, anchors);
-	collect(image, &image->symtab, 1, anchors);
-	mark_ambiguous(anchors);
+	collect(image, &image->dynsym, anchors);
+	collect(image, &image->symtab, anchors);
+	leave_out_ambiguous(anchors);
 	*anchors_out = anchors;
 	return 0;
 }
@@ -129,7 +138,7 @@ int gj_anchors_find(const struct gj_anchors *anchors, uint64_t file_off, const c
 	for (size_t i = 0; i < anchors->cnt; i++) {
 		const struct anchor *anchor = &anchors->list[i];
 
-		if (anchor->is_ambiguous)
+		if (!anchor->is_usable)
 			continue;
 		if (anchor->file_off > file_off && found)
 			break;

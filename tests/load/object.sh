@@ -232,6 +232,15 @@ exported()
 }
 tap_check 'one stripped that exports a function is attached by that' exported
 
+misused()
+{
+	for arguments in '' "-e $old" "-o $work/none" "-e $old -o $work/none --what nonsense" "-e $old -o $work/none more"; do
+		"$gojitter" bpf-object $arguments >"$work/said" 2>&1
+		[ $? -eq 2 ] && grep -q '^see gojitter bpf-object --help' "$work/said" || { cat "$work/said"; return 1; }
+	done
+	[ ! -e "$work/none" ]
+}
+tap_check 'wrong usage' misused
 tap_check 'no Go program' refuses 'no Go program' -e /bin/ls -o "$work/none"
 tap_check 'no such program' refuses 'No such file' -e /nonexistent -o "$work/none"
 tap_check 'a library' refuses 'golib.*gojitter trace -p PID' -e "$($build 1.24 golib cshared)" -o "$work/none"
