@@ -50,7 +50,8 @@ static int take_what(struct arguments *args, const char *text)
 		gj_cmd_print_features();
 		return 1;
 	}
-	args->trace.is_default = false;
+	/* What cannot be had of all is told, and left. */
+	args->trace.is_default = !strcmp(text, "all");
 	status = gj_cmd_features("bpf-object", text, &args->trace.features);
 	return status ? status + 1 : 0;
 }
@@ -95,7 +96,7 @@ int gj_cmd_bpf_object(int argc, char **argv)
 		return status - 1;
 	args.trace.files = &args.file;
 	args.trace.file_cnt = 1;
-	if (args.trace.is_default)
+	if (!args.trace.features)
 		args.trace.features = gj_cmd_default_features();
 	err = gj_trace_write_object(&args.trace, args.output, &diag);
 	return err ? gj_cmd_fail_diag(err, &diag) : 0;

@@ -8,6 +8,9 @@
 #include "elf/elf.h"
 #include "load/instance.h"
 
+/* -EOPNOTSUPP with @diag when this kernel lacks what the object's programs attach to. */
+int gj_write_check_kernel(const struct gj_load_image *image, struct gj_diag *diag);
+
 /*
  * gj_write_link - several BPF objects made one
  * @linked_out: owned by the caller in any case

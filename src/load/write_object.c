@@ -72,16 +72,21 @@ static int explain_places(const struct writing *writing, const char *features, i
 }
 
 /* Takes a feature's places; what cannot be had is in @diag. */
-static int add_places(struct writing *writing, enum gj_feature feature, struct gj_diag *diag)
+static int add_places(struct writing *writing, const struct gj_load_image *image,
+		      enum gj_feature feature, struct gj_diag *diag)
 {
 	const struct gj_feature_plan *plan = &writing->targets.binaries[0].plans[feature];
 	const char *name = gj_feature_name(feature);
 	size_t before = writing->places.cnt, cnt;
+	struct gj_diag why = { 0 };
 	int err;
 
 	if (plan->err)
 		return gj_diag_set(diag, plan->err, "%s cannot be had: %s: %s", name,
 				   writing->program, plan->reason);
+	err = gj_write_check_kernel(image, &why);
+	if (err)
+		return gj_diag_set(diag, err, "%s cannot be had in an object: %s", name, why.text);
 	err = gj_write_places_add(&writing->places, writing->anchors, writing->program, plan);
 	if (err)
 		return explain_places(writing, name, err, diag);
@@ -97,14 +102,15 @@ static int add_places(struct writing *writing, enum gj_feature feature, struct g
 }
 
 /* 1: taken; 0: not asked for, or not to be had and not asked for by name. */
-static int add_feature(struct writing *writing, enum gj_feature feature, struct gj_diag *diag)
+static int add_feature(struct writing *writing, const struct gj_load_image *image,
+		       enum gj_feature feature, struct gj_diag *diag)
 {
 	struct gj_diag why = { 0 };
 	int err;
 
 	if (!(writing->options->features & 1u << feature))
 		return 0;
-	err = add_places(writing, feature, &why);
+	err = add_places(writing, image, feature, &why);
 	if (!err)
 		return 1;
 	if (!writing->options->is_default || err == -ENOMEM)
@@ -140,7 +146,7 @@ static int choose(struct writing *writing, struct gj_diag *diag)
 		int taken = 1;
 
 		if (!gj_feature_find(image->name, strlen(image->name), &feature)) {
-			taken = add_feature(writing, feature, diag);
+			taken = add_feature(writing, image, feature, diag);
 			if (taken < 0)
 				return taken;
 			feature_cnt += (unsigned int)taken;
