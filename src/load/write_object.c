@@ -19,6 +19,8 @@
 
 #define DATA_SECTION ".rodata"
 
+/* Of the objects that are for no feature the one that is needed: others serve a loader of ours. */
+#define PROCESSES "processes"
 /* bpf/processes.bpf.c: meets processes of whose events none is hooked. */
 #define ADOPT "gj_adopt"
 #define ADOPT_SECTION "raw_tp/sched_switch"
@@ -143,7 +145,7 @@ static int choose(struct writing *writing, struct gj_diag *diag)
 
 	for (size_t i = 0; (image = gj_load_image(i)); i++) {
 		enum gj_feature feature;
-		int taken = 1;
+		int taken = !strcmp(image->name, PROCESSES);
 
 		if (!gj_feature_find(image->name, strlen(image->name), &feature)) {
 			taken = add_feature(writing, image, feature, diag);
