@@ -144,6 +144,14 @@ struct gj_load {
 int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
 		   enum gj_feature feature, struct gj_diag *diag);
 
+/*
+ * gj_load_choose_programs - turn on programs that stand in for others (src/load/variants.c)
+ * @object: open and not loaded
+ *
+ * Returns 0 or a negative errno.
+ */
+int gj_load_choose_programs(struct bpf_object *object);
+
 /* Descriptor of the instance's map called @name, -1: there is none yet. */
 int gj_load_find_map(const struct gj_load *load, const char *name);
 

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Programs that stand in for others where the kernel lacks their tracepoint. The
+ * kernel is asked, not its version: it describes each as a type, btf_trace_NAME.
+ */
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "load/instance.h"
+
+static const struct {
+	const char *program, *instead; /* both of one object; @instead has a section with '?' */
+} variants[] = {
+	{ "gj_tcp_write", "gj_tcp_syscall" },
+};
+
+static bool has_tracepoint(const struct btf *kernel, const struct bpf_program *program)
+{
+	const char *section = bpf_program__section_name(program), *name = strchr(section, '/');
+	char type[128];
+
+	if (!name)
+		return true;
+	snprintf(type, sizeof(type), "btf_trace_%s", name + 1);
+	return btf__find_by_name_kind(kernel, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+int gj_load_choose_programs(struct bpf_object *object)
+{
+	struct btf *kernel = NULL;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(variants) / sizeof(*variants); i++) {
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(object, variants[i].program);
+		struct bpf_program *instead =
+			bpf_object__find_program_by_name(object, variants[i].instead);
+
+		if (!program || !instead)
+			continue;
+		/* Without any, loading will tell. */
+		if (!kernel)
+			kernel = btf__load_vmlinux_btf();
+		if (!kernel)
+			break;
+		if (has_tracepoint(kernel, program))
+			continue;
+		err = bpf_program__set_autoload(program, false);
+		if (!err)
+			err = bpf_program__set_autoload(instead, true);
+	}
+	btf__free(kernel);
+	return err;
+}
