@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What gc, allocator, netpoll and syscalls share: who is the current thread, entries that come to be. */
+/* What objects share that count: who is the current thread, entries that come to be. */
 #ifndef GJ_RARE_BPF_H
 #define GJ_RARE_BPF_H
 
