@@ -417,3 +417,4 @@ CHECK_SCRIPTS += tests/trace/threads.sh
 CHECK_SCRIPTS += \
 	tests/trace/threads.sh \
 	tests/trace/tcp.sh
+LONG_SCRIPTS += tests/trace/kernels.sh
