@@ -15,13 +15,6 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-SEC("syscall")
-int gj_begin(void *ctx __attribute__((unused)))
-{
-	gj_pid_begin((void *)bpf_get_current_task());
-	return 0;
-}
-
 static __always_inline _Bool is_same(const struct gj_writer *one, const struct gj_writer *other)
 {
 	return one->tgid == other->tgid && one->goid == other->goid &&

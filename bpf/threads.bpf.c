@@ -57,13 +57,6 @@ struct {
 	__type(value, struct gj_goroutine_kernel);
 } goroutine_kernel SEC(".maps");
 
-SEC("syscall")
-int gj_begin(void *ctx __attribute__((unused)))
-{
-	gj_pid_begin((void *)bpf_get_current_task());
-	return 0;
-}
-
 /* Numbers of any task in the loader's namespace, as gj_current_pid_tid. */
 static __always_inline __u64 pid_tid(struct task_struct___thread *task)
 {

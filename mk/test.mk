@@ -411,8 +411,6 @@ run-check: asan-bins
 # Objects for stock bpftool (gojitter bpf-object).
 CHECK_SCRIPTS += tests/load/object.sh tests/load/overlay.sh
 LONG_SCRIPTS += tests/load/object-full.sh tests/load/object-kernels.sh
-# Threads as the kernel's own accounts have them.
-CHECK_SCRIPTS += tests/trace/threads.sh
 # Threads and TCP as the kernel's own accounts have them.
 CHECK_SCRIPTS += \
 	tests/trace/threads.sh \

@@ -61,7 +61,7 @@ is_equal() # VERSION:FORM
 {
 	minor=${1%:*}
 	begin "$1" "$1" 5 || return 1
-	"$gojitter" trace -q -p "$pid" --what census --instance "$ours" && keep "$dir" && untrace &&
+	"$gojitter" trace -q -p "$pid" --what census --budget off --instance "$ours" && keep "$dir" && untrace &&
 		quit "$pid" && tests/trace/census.py still "$dir" "${minor#1.}" "$pid"
 }
 for form in ${GJ_CENSUS_FORMS:-1.19:exe 1.22:exe 1.24:strip 1.25:exe 1.26:exe 1.27:exe 1.22:pie 1.27:pie+nosym 1.19:cgo 1.26:cgo}; do
@@ -73,7 +73,7 @@ done
 never_wrong() # swap|move|spin VERSION PASSES
 {
 	begin "$1-$2" "$2:exe" "$1" || return 1
-	"$gojitter" trace -q -p "$pid" --what census --instance "$ours" || return 1
+	"$gojitter" trace -q -p "$pid" --what census --budget off --instance "$ours" || return 1
 	for i in $(seq "$3"); do
 		cat_census || return 1
 		[ $((i % 4)) -ne 0 ] || dump census_goroutines >"$dir/$i.json" || return 1
@@ -160,7 +160,7 @@ knows_since()
 	END
 }
 begin shrinks 1.26:exe 30 || exit 1
-"$gojitter" trace -q -p "$pid" --what census --instance "$ours" || exit 1
+"$gojitter" trace -q -p "$pid" --what census --budget off --instance "$ours" || exit 1
 tap_check 'since when they wait, once there were collections' knows_since
 tap_check 'goroutines that have ended are gone; the others are as they were' shrinks
 stop "$pid"
@@ -175,7 +175,7 @@ ticks()
 }
 many()
 {
-	"$gojitter" trace -q -p "$pid" --what census --instance "$ours" || return 1
+	"$gojitter" trace -q -p "$pid" --what census --budget off --instance "$ours" || return 1
 	before=$(ticks)
 	# shellcheck disable=SC2046
 	set -- $(/usr/bin/env time -f '%e %U %S' cat "$pins/$ours/census" 2>&1 | tail -n 1)

@@ -77,7 +77,7 @@ def run(binary, goroot, client_netns, server_netns):
     try:
         server = Program(programs, server_netns, binary, "serve", "[::]:7000", "[::]:7001")
         client = Program(programs, client_netns, binary, "10.77.0.2:7000", "[fd77::2]:7000", "10.77.0.2:7001")
-        trace = [os.environ["O"] + "/gojitter", "trace", "-q", "--instance", instance, "--what", "tcp",
+        trace = [os.environ["O"] + "/gojitter", "trace", "-q", "--instance", instance, "--what", "tcp", "--budget", "off",
                  "-p", str(client.pid), "-p", str(server.pid)]
         subprocess.run(trace, check=True)
         server.tell()

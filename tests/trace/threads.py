@@ -88,7 +88,7 @@ def run(what, binary, others, hogs):
     try:
         assert child.stdout.readline() == "ready\n"
         subprocess.run([os.environ["O"] + "/gojitter", "trace", "-q", "-p", str(child.pid), "--what",
-                        "threads,goroutines", "--instance", instance], check=True)
+                        "threads,goroutines", "--budget", "off", "--instance", instance], check=True)
         # Now all threads have been seen.
         os.kill(child.pid, 19)
         until(lambda: is_stopped(child.pid), "the process does not stop")
