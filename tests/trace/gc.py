@@ -45,9 +45,11 @@ with Run("gc", sys.argv[1], {"GOGC": "off", "GODEBUG": "asyncpreemptoff=1"}) as 
         truth["spun_ns"] / 1e3, stopping / 1e3, truth["stop_ns"] / 1e3))
     ours = sum(hist["sum_ns"] for reason in ("GC_sweep_termination", "GC_mark_termination")
                for hist in stops[reason].values())
+    # On a busy machine threads wait for a processor, in and about stops.
+    waited = run.run_delay_ns()
     run.check("pauses are about as long as the runtime says",
-              truth["pause_ns"] / 4 <= ours <= truth["pause_ns"] * 4 + 5e6 * truth["cycles"],
-              (ours, truth["pause_ns"]))
+              truth["pause_ns"] / 4 <= ours <= truth["pause_ns"] * 4 + 5e6 * truth["cycles"] + waited,
+              (ours, truth["pause_ns"], waited))
     (_, sweep), = run.entries("sweep")
     run.check("every cycle but perhaps the last is swept",
               truth["cycles"] - 1 <= sweep["count"] <= truth["cycles"], sweep["count"])

@@ -49,6 +49,11 @@ class Run:
         self.child.kill()
         self.child.wait()
 
+    def run_delay_ns(self):
+        """What its threads have waited for a processor, all together (Documentation/scheduler/sched-stats.rst)."""
+        tasks = "/proc/%d/task" % self.child.pid
+        return sum(int(open("%s/%s/schedstat" % (tasks, tid)).read().split()[1]) for tid in os.listdir(tasks))
+
     def entries(self, name):
         """Keys and values, those of all CPUs added up (fields max_* : the greatest)."""
         text = subprocess.run(["bpftool", "-j", "map", "dump", "pinned", self.pin(name)],
