@@ -87,6 +87,11 @@ struct gj_reason_key {
 	__u32 reason;
 };
 
+/* The same of one release, by reason; empty: there is none. */
+struct gj_reasons {
+	char texts[GJ_REASONS][GJ_REASON_BYTES];
+};
+
 _Static_assert(sizeof(struct gj_census_goroutine) == 72 + 8 * GJ_CENSUS_PCS, "shared with dashboards");
 _Static_assert(sizeof(struct gj_census_count_key) == 16, "shared with dashboards");
 _Static_assert(sizeof(struct gj_census_pass) == 72, "shared with dashboards");

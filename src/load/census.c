@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "gj_trace_census.h"
@@ -72,6 +73,26 @@ int gj_load_census_fill(const struct gj_load *load)
 			err = add_reasons(names, binary->target.go_minor);
 	}
 	return err;
+}
+
+void gj_load_census_give(const struct gj_load_binary *binary, void *to)
+{
+	struct gj_census_program program = find_program(binary->gotab);
+
+	memcpy(to, &program, sizeof(program));
+}
+
+void gj_load_reasons_give(const struct gj_load_binary *binary, void *to)
+{
+	struct gj_reasons reasons = { 0 };
+
+	for (unsigned int i = 0; i < GJ_REASONS; i++) {
+		const char *text = gj_wait_reason(binary->target.go_minor, i);
+
+		if (text)
+			snprintf(reasons.texts[i], sizeof(reasons.texts[i]), "%s", text);
+	}
+	memcpy(to, &reasons, sizeof(reasons));
 }
 
 /* Whether enum bpf_func_id of the running kernel has @name. */

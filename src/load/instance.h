@@ -207,6 +207,9 @@ void gj_pins_clean(void); /* what killed ones have left */
 int gj_load_census_fill(const struct gj_load *load);
 /* -EOPNOTSUPP with what the kernel lacks for it. */
 int gj_load_census_check(struct gj_diag *diag);
+/* The same for an object of bpf-object: struct gj_census_program, struct gj_reasons. */
+void gj_load_census_give(const struct gj_load_binary *binary, void *to);
+void gj_load_reasons_give(const struct gj_load_binary *binary, void *to);
 
 /* The capability that is missing, in words, with -EPERM; 0. */
 int gj_load_check_caps(struct gj_diag *diag);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "gj_trace_census.h"
 #include "load/write.h"
 
 #define DATA_SECTION ".rodata"
@@ -189,6 +190,8 @@ static const struct {
 	void (*fill)(const struct gj_load_binary *binary, void *to);
 } constants[] = {
 	{ "gj_given", sizeof(struct gj_trace_given), fill_given },
+	{ "gj_census_given", sizeof(struct gj_census_program), gj_load_census_give },
+	{ "gj_reasons_given", sizeof(struct gj_reasons), gj_load_reasons_give },
 };
 
 /* .rodata with the constants that the linked objects have. */

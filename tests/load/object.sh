@@ -182,6 +182,29 @@ if "$gojitter" trace --what list | grep -q ^threads; then
 	writes "$old" all
 fi
 
+# Every goroutine of it, by reading a file that bpftool has made.
+if "$gojitter" trace --what list | grep -q ^census; then
+	ticks=$(own 1.26 tests/load/ticks.go exe)
+	read_census()
+	{
+		"$ticks" >/dev/null &
+		target=$!
+		writes "$ticks" census && loads && until_true has_target "$target" || return 1
+		cat "$pins/census" >"$work/census" || return 1
+		"$bpftool" map dump pinned "$pins/maps/census_goroutines" >"$work/goroutines"
+		kill "$target"
+		wait "$target"
+		target=
+		unloads
+		cat "$work/census"
+		grep -q '1 force gc (idle)' "$work/census" && grep -q '"func": "main.worker"' "$work/goroutines" &&
+			grep -q '"func": "runtime.main"' "$work/goroutines"
+	}
+	tap_check 'its census is read' read_census
+	rm -rf "$pins"
+	writes "$old" all
+fi
+
 # What other tools make of the file.
 tap_check 'readelf has no complaint' sh -c "! readelf -aW '$work/written.bpf.o' 2>&1 >/dev/null | grep ."
 tap_check 'llvm-objdump reads every function' sh -c "llvm-objdump -dr '$work/written.bpf.o' >'$work/code' &&
