@@ -13,21 +13,18 @@
 
 #include "goroutines.bpf.h"
 
+#include "goroutine_reads.bpf.h"
+
 char LICENSE[] SEC("license") = "GPL";
 
-/* Why it waits, and the flag g.preempt, which stands behind that in every release (Go runtime2.go). */
+/* Why it is taken off its thread. */
 static __always_inline void read_why(struct move *move)
 {
 	const struct gj_trace_target *target = move->target;
-	__u8 bytes[2] = { 0 };
 	__u64 syscallsp = 0;
 
-	if (target->g_waitreason == GJ_NO_OFFSET ||
-	    bpf_probe_read_user(bytes, sizeof(bytes), (void *)(move->g + target->g_waitreason)))
-		gj_drop(drop_unreadable);
 	if (move->new == g_waiting)
-		move->reason = bytes[0];
-	move->is_preempted = bytes[1];
+		move->reason = move->why;
 	/* exitsyscallNoP: it has been marked as running for as long as it took to find no P. */
 	if (move->new == g_runnable && target->go_minor >= FIRST_MINOR_QUIET_SYSCALLS &&
 	    gj_user_u64(move->g, target->g_syscallsp, &syscallsp))
@@ -74,10 +71,21 @@ static __always_inline void create(const struct move *move)
 }
 
 /* Takes the thread it begins to run on. */
-static __always_inline void take_thread(struct gj_goroutine *goroutine)
+static __always_inline void take_thread(const struct move *move, struct gj_goroutine *goroutine)
 {
-	goroutine->tid = (__u32)gj_current_pid_tid((void *)bpf_get_current_task());
+	struct running *known = bpf_map_lookup_elem(&running, &move->pid_tid);
+
+	goroutine->tid = (__u32)move->pid_tid;
 	goroutine->run_switches = thread_switches();
+	if (known) {
+		known->g = move->g;
+		known->func = goroutine->func;
+	} else {
+		struct running first = { .g = move->g, .func = goroutine->func };
+
+		/* Without, a waker is read from its g. */
+		bpf_map_update_elem(&running, &move->pid_tid, &first, BPF_ANY);
+	}
 }
 
 /* One that is older than the trace: known from here on. */
@@ -87,7 +95,7 @@ static __always_inline void learn(const struct move *move)
 
 	describe(move, &goroutine);
 	if (move->new == g_running) {
-		take_thread(&goroutine);
+		take_thread(move, &goroutine);
 		goroutine.start_cnt = move->old == g_runnable;
 	}
 	if (move->counts)
@@ -96,46 +104,11 @@ static __always_inline void learn(const struct move *move)
 	tell_move(move, kind_of(move->new), &goroutine, move->reason, 0, 0);
 }
 
-/* Where the goroutine goes on: g.sched, which mcall filled, and the frame pointers above. */
-static __always_inline void read_stack(const struct move *move, struct gj_go_stack *stack)
-{
-	const struct gj_trace_target *target = move->target;
-	__u64 lo = 0, hi = 0, bp = 0, pc = 0, frame[2];
-
-	__builtin_memset(stack, 0, sizeof(*stack));
-	gj_user_u64(move->g, target->g_stack_lo, &lo);
-	gj_user_u64(move->g, target->g_stack_hi, &hi);
-	gj_user_u64(move->g, target->g_sched_pc, &pc);
-	gj_user_u64(move->g, target->g_sched_sp, &frame[0]);
-	gj_user_u64(move->g, target->g_sched_bp, &bp);
-	if (!pc)
-		return;
-	/* reentersyscall saves no frame pointer up to Go 1.22: what stands there is an older one. */
-	if (move->new == g_syscall && target->go_minor < 23)
-		bp = hi;
-	if (frame[0] > lo)
-		lo = frame[0];
-	for (int i = 0; i < GJ_GO_STACK_PCS; i++) {
-		stack->pcs[i] = pc - target->bias;
-		stack->pc_cnt = i + 1;
-		/* runtime.goexit, under the first function, has no frame. */
-		if (!bp)
-			return;
-		if (bp < lo || bp > hi - sizeof(frame) ||
-		    bpf_probe_read_user(frame, sizeof(frame), (void *)bp))
-			break;
-		lo = bp + sizeof(frame);
-		bp = frame[0];
-		pc = frame[1];
-	}
-	stack->is_cut = 1;
-}
-
 static __always_inline __u64 hash_of(const struct gj_go_stack *stack)
 {
 	__u64 hash = 0xcbf29ce484222325ull;
 
-	for (int i = 0; i < GJ_GO_STACK_PCS; i++)
+	for (__u32 i = 0; i < GJ_GO_STACK_PCS && i < stack->pc_cnt; i++)
 		hash = (hash ^ stack->pcs[i]) * 0x100000001b3ull;
 	return hash ? hash : 1;
 }
@@ -185,23 +158,53 @@ static __always_inline void end_stack(const struct move *move, struct gj_gorouti
 	__sync_fetch_and_add(&stack->sum_ns, ns);
 }
 
+/* The goroutine that the current thread runs; 0: none, the scheduler is at work. False: unreadable. */
+static __always_inline _Bool read_waker(const struct move *move, struct running *known, __u64 *g_out)
+{
+	const struct gj_trace_target *target = move->target;
+	__u64 m = 0, g0 = 0;
+
+	*g_out = move->current_g;
+	/* A g0 is of one m for good. */
+	if (known && known->g0 && known->g0 == move->current_g)
+		return gj_user_u64(known->m, target->m_curg, g_out);
+	if (!gj_user_u64(move->current_g, target->g_m, &m) || !gj_user_u64(m, target->m_g0, &g0))
+		return 0;
+	if (known && g0 == move->current_g) {
+		known->m = m;
+		known->g0 = g0;
+	}
+	return g0 != move->current_g || gj_user_u64(m, target->m_curg, g_out);
+}
+
+/* Start function and g of whose goroutine makes another runnable. */
+static __always_inline __u32 waker_of(const struct move *move, __u64 *g_out)
+{
+	struct running *known = bpf_map_lookup_elem(&running, &move->pid_tid);
+	__u64 startpc = 0;
+
+	if (!read_waker(move, known, g_out)) {
+		gj_drop(drop_no_goroutine);
+		return unknown_function;
+	}
+	/* Else it is one that was switched to unseen. */
+	if (*g_out && known && known->g == *g_out)
+		return known->func;
+	if (*g_out)
+		gj_user_u64(*g_out, move->target->g_startpc, &startpc);
+	return gj_func_of(move->target, startpc);
+}
+
 /* Whose goroutine makes @woken runnable: its goid, for events. */
 static __always_inline __u64 note_waker(const struct move *move, const struct gj_goroutine *woken)
 {
-	const struct gj_trace_target *target = move->target;
 	struct gj_waker_key key = { .tgid = move->key.tgid, .reason = woken->reason,
 				    .woken = woken->func };
-	__u64 m = 0, g0 = 0, g = move->current_g, startpc = 0, one = 1, goid = 0, *cnt;
+	__u64 g = 0, one = 1, goid = 0, *cnt;
 
-	if (!gj_user_u64(g, target->g_m, &m) || !gj_user_u64(m, target->m_g0, &g0))
-		gj_drop(drop_no_goroutine);
-	else if (g == g0 && !gj_user_u64(m, target->m_curg, &g))
-		gj_drop(drop_no_goroutine);
-	else if (g)
-		gj_user_u64(g, target->g_startpc, &startpc);
-	if (gj_tells(goroutine_runnable) && startpc)
-		gj_user_u64(g, target->g_goid, &goid);
-	key.waker = gj_func_of(target, startpc);
+	key.waker = waker_of(move, &g);
+	if (gj_tells(goroutine_runnable) && key.waker)
+		gj_user_u64(g, move->target->g_goid, &goid);
 	cnt = bpf_map_lookup_elem(&wakers, &key);
 	if (cnt)
 		add_one(cnt);
@@ -216,8 +219,8 @@ static __always_inline __u64 note_waker(const struct move *move, const struct gj
 }
 
 /* One of GJ_LONG_RUN_NS and more. Two at once of one function may lose one count; the longest stays. */
-static __always_inline void note_long_run(const struct move *move,
-					  const struct gj_goroutine *goroutine, __u64 ns)
+static __always_inline void note_long_run(struct move *move, const struct gj_goroutine *goroutine,
+					  __u64 ns)
 {
 	struct gj_goroutine_func_key key = { .tgid = move->key.tgid, .func = goroutine->func };
 	struct gj_long_run *run = bpf_map_lookup_elem(&long_runs, &key);
@@ -242,11 +245,14 @@ static __always_inline void note_long_run(const struct move *move,
 	run->max_ns = ns;
 	run->goid = move->key.goid;
 	run->end_ns = move->now_ns;
-	read_stack(move, &run->stack);
+	if (move->has_head || read_head(move))
+		read_stack(move, &run->stack);
+	else
+		__builtin_memset(&run->stack, 0, sizeof(run->stack));
 }
 
 /* What ends with this move, and was seen beginning. */
-static __always_inline void end_spell(const struct move *move, struct gj_goroutine *goroutine)
+static __always_inline void end_spell(struct move *move, struct gj_goroutine *goroutine)
 {
 	__u64 ns = move->now_ns - goroutine->since_ns;
 
@@ -337,7 +343,7 @@ static __always_inline void begin_spell(const struct move *move, struct gj_gorou
 	goroutine->reason = move->reason;
 	goroutine->stack = 0;
 	if (move->new == g_running) {
-		take_thread(goroutine);
+		take_thread(move, goroutine);
 		goroutine->start_cnt += move->old == g_runnable;
 	}
 	if (move->new == g_waiting)
@@ -346,7 +352,7 @@ static __always_inline void begin_spell(const struct move *move, struct gj_gorou
 }
 
 /* A goroutine that was there before and goes on. */
-static __always_inline void change(const struct move *move, struct gj_goroutine *goroutine)
+static __always_inline void change(struct move *move, struct gj_goroutine *goroutine)
 {
 	__u64 waker = 0;
 
@@ -361,7 +367,7 @@ static __always_inline void change(const struct move *move, struct gj_goroutine 
 }
 
 /* Ended, or (an m for calls from C) waits for the next call under no number anybody sees. */
-static __always_inline void end(const struct move *move)
+static __always_inline void end(struct move *move)
 {
 	struct gj_goroutine *goroutine = bpf_map_lookup_elem(&goroutines, &move->key);
 
@@ -402,11 +408,21 @@ static __always_inline void go_on(struct move *move)
 /* False when @move is none of a target's goroutine. */
 static __always_inline _Bool begin_move(struct move *move, __u64 g)
 {
-	move->target = gj_target(&move->key.tgid);
+	_Bool is_read;
+
+	move->pid_tid = gj_pid_tid();
+	move->key.tgid = move->pid_tid >> 32;
+	/* 0: of another pid namespace, where it cannot be told from others. */
+	move->target = move->key.tgid ? gj_target_find(move->key.tgid) : 0;
 	if (!move->target)
 		return 0;
 	move->g = g;
-	if (!gj_user_u64(g, move->target->g_goid, &move->key.goid)) {
+	/* Taken off its thread, or begun as one that waits: more will be asked. */
+	if (move->new == g_waiting || (move->old == g_running && move->new == g_runnable))
+		is_read = read_head(move);
+	else
+		is_read = gj_user_u64(g, move->target->g_goid, &move->key.goid);
+	if (!is_read) {
 		gj_drop(drop_unreadable);
 		return 0;
 	}
@@ -461,7 +477,7 @@ int gj_on_newproc1(struct pt_regs *ctx)
 		return 0;
 	}
 	move.new &= GJ_G_STATUS_MASK;
-	if (move.new == g_waiting)
+	if (move.new == g_waiting && read_head(&move))
 		read_why(&move);
 	create(&move);
 	return 0;

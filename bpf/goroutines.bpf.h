@@ -71,6 +71,21 @@ struct {
 	__type(value, struct gj_blocked_stack);
 } blocked_stacks SEC(".maps");
 
+/* What a thread runs, as last seen; by pid_tid. */
+struct running {
+	__u64 g, m, g0; /* m, g0: 0 until they were read */
+	enum gj_func func;
+	__u32 reserved; /* 0 */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct running);
+} running SEC(".maps");
+
 /* What new entries of per-CPU maps begin with; bigger than BPF's stack. */
 static const struct gj_hist no_hist;
 static const struct gj_goroutine_counts no_counts;
@@ -87,10 +102,14 @@ struct move {
 	struct gj_goroutine_key key;
 	__u64 g;
 	__u64 current_g; /* R14: g of the thread that makes the change */
+	__u64 pid_tid;   /* of that thread, in the loader's namespace */
 	__u64 now_ns;
+	__u64 stack_lo, stack_hi, pc, sp, bp; /* @has_head: its stack, and where it goes on (g.sched) */
 	__u32 old, new;
-	__u32 reason;        /* when it begins to wait */
-	_Bool is_preempted;  /* when it is taken off: by request */
+	__u32 reason;         /* when it begins to wait */
+	__u8 why;             /* @has_head: g.waitreason, which may be an old one */
+	_Bool has_head;       /* the head of its g was read */
+	_Bool is_preempted;   /* when it is taken off: by request */
 	_Bool was_in_syscall; /* when it is taken off: it comes out of one, and has no P */
 };
 
@@ -164,9 +183,10 @@ static __always_inline __u32 kind_of(__u32 status)
 /* The thread's switches by its own will: blocking in a syscall, a page from disk. */
 static __always_inline __u64 thread_switches(void)
 {
-	struct task_struct___switches *task = (void *)bpf_get_current_task();
+	/* Read as it is; by way of bpf_probe_read_kernel it takes ten times as long. */
+	struct task_struct___switches *task = (void *)bpf_get_current_task_btf();
 
-	return BPF_CORE_READ(task, nvcsw);
+	return task->nvcsw;
 }
 
 #endif

@@ -119,15 +119,25 @@ static __always_inline const struct gj_trace_target *gj_target_adopt(struct task
 	return bpf_map_lookup_elem(&targets, &tgid);
 }
 
-/* The target that the current process is; NULL: none of this instance. */
+/* Of the current thread, as gj_current_pid_tid; one call where that is all it takes. */
+static __always_inline __u64 gj_pid_tid(void)
+{
+	return gj_pid_level ? gj_current_pid_tid((void *)bpf_get_current_task()) :
+			      bpf_get_current_pid_tgid();
+}
+
+/* The target that the current process, @tgid, is; NULL: none of this instance. */
+static __always_inline const struct gj_trace_target *gj_target_find(__u32 tgid)
+{
+	const struct gj_trace_target *target = bpf_map_lookup_elem(&targets, &tgid);
+
+	return target ? target : gj_target_adopt((void *)bpf_get_current_task(), tgid);
+}
+
 static __always_inline const struct gj_trace_target *gj_target(__u32 *tgid_out)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct gj_trace_target *target;
-
-	*tgid_out = gj_current_pid_tid(task) >> 32;
-	target = bpf_map_lookup_elem(&targets, tgid_out);
-	return target ? target : gj_target_adopt(task, *tgid_out);
+	*tgid_out = gj_pid_tid() >> 32;
+	return gj_target_find(*tgid_out);
 }
 
 /* gj_func of run-time address @pc, which is a function's entry; unknown_function for 0. */
