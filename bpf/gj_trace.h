@@ -30,7 +30,7 @@ struct gj_trace_target {
 	__u16 g_stack_lo, g_stack_hi, g_m, g_sched_sp, g_sched_pc, g_sched_bp, g_status, g_goid;
 	__u16 g_waitreason, g_waitsince, g_startpc, g_gopc, g_parent_goid, g_syscallpc, g_syscallsp, g_labels;
 	__u16 m_g0, m_gsignal, m_curg, m_p, m_procid, m_id;
-	__u16 reserved16[2];
+	__u32 generation; /* not that of an earlier process of its number; 0: of `gojitter trace` */
 };
 
 /* The one program that an object of `gojitter bpf-object` is for. */

@@ -48,8 +48,17 @@ static __always_inline void describe(const struct move *move, struct gj_goroutin
 		goroutine->note = running_or_in_syscall;
 }
 
+static __always_inline struct g_key g_key_of(const struct move *move)
+{
+	return (struct g_key){ .g = move->g, .tgid = move->key.tgid,
+			       .generation = move->target->generation };
+}
+
 static __always_inline void insert(const struct move *move, const struct gj_goroutine *goroutine)
 {
+	struct g_key g = g_key_of(move);
+
+	bpf_map_update_elem(&goids, &g, &move->key.goid, BPF_ANY);
 	if (bpf_map_update_elem(&goroutines, &move->key, goroutine, BPF_ANY))
 		gj_drop(drop_map_full);
 }
@@ -371,8 +380,11 @@ static __always_inline void end(struct move *move)
 {
 	struct gj_goroutine *goroutine = bpf_map_lookup_elem(&goroutines, &move->key);
 
+	struct g_key g = g_key_of(move);
+
 	count(move);
 	tell_move(move, goroutine_dead, goroutine, 0, 0, 0);
+	bpf_map_delete_elem(&goids, &g);
 	if (!goroutine)
 		return;
 	if (is_known(move, goroutine))
@@ -405,6 +417,18 @@ static __always_inline void go_on(struct move *move)
 		learn(move);
 }
 
+/* The number of a goroutine that goes on or ends; @read_head, where it begins. */
+static __always_inline _Bool find_goid(struct move *move)
+{
+	struct g_key g = g_key_of(move);
+	const __u64 *known = bpf_map_lookup_elem(&goids, &g);
+
+	if (!known)
+		return gj_user_u64(move->g, move->target->g_goid, &move->key.goid);
+	move->key.goid = *known;
+	return 1;
+}
+
 /* False when @move is none of a target's goroutine. */
 static __always_inline _Bool begin_move(struct move *move, __u64 g)
 {
@@ -417,11 +441,12 @@ static __always_inline _Bool begin_move(struct move *move, __u64 g)
 	if (!move->target)
 		return 0;
 	move->g = g;
-	/* Taken off its thread, or begun as one that waits: more will be asked. */
-	if (move->new == g_waiting || (move->old == g_running && move->new == g_runnable))
+	/* Begun, or taken off its thread: more will be asked. */
+	if (move->old == g_dead || move->new == g_waiting ||
+	    (move->old == g_running && move->new == g_runnable))
 		is_read = read_head(move);
 	else
-		is_read = gj_user_u64(g, move->target->g_goid, &move->key.goid);
+		is_read = find_goid(move);
 	if (!is_read) {
 		gj_drop(drop_unreadable);
 		return 0;
@@ -477,7 +502,7 @@ int gj_on_newproc1(struct pt_regs *ctx)
 		return 0;
 	}
 	move.new &= GJ_G_STATUS_MASK;
-	if (move.new == g_waiting && read_head(&move))
+	if (move.new == g_waiting)
 		read_why(&move);
 	create(&move);
 	return 0;

@@ -71,6 +71,24 @@ struct {
 	__type(value, struct gj_blocked_stack);
 } blocked_stacks SEC(".maps");
 
+/* A g of one process' life. */
+struct g_key {
+	__u64 g;
+	__u32 tgid;
+	__u32 generation; /* of its target */
+};
+
+/*
+ * goid by g, which a goroutine has from its first event to its end: a look here takes a
+ * fifth of the time that reading it takes. What has no room is read again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct g_key);
+	__type(value, __u64);
+} goids SEC(".maps");
+
 /* What a thread runs, as last seen; by pid_tid. */
 struct running {
 	__u64 g, m, g0; /* m, g0: 0 until they were read */

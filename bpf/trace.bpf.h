@@ -114,6 +114,7 @@ static __always_inline const struct gj_trace_target *gj_target_adopt(struct task
 	/* fs/binfmt_elf.c: start_code is where its lowest executable segment begins. */
 	target.bias = BPF_CORE_READ(mm, start_code) - target.exec_va;
 	target.inode = (__u64)inode;
+	target.generation = bpf_get_prandom_u32() | 1;
 	if (bpf_map_update_elem(&targets, &tgid, &target, BPF_ANY))
 		gj_drop(drop_map_full);
 	return bpf_map_lookup_elem(&targets, &tgid);
