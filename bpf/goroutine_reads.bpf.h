@@ -10,7 +10,7 @@
 
 #define HEAD_BYTES 256  /* of a g, which has more than 350 in every release: all but where it began */
 #define PIECE_BYTES 1024 /* of a stack */
-#define READ_TRIES 3
+#define READ_TRIES 2
 
 /*
  * The processor's. Another thread's program may come in between and leave it its own
@@ -19,8 +19,8 @@
  */
 struct reads {
 	__u64 owner; /* thread */
-	__u8 head[HEAD_BYTES];
-	__u8 piece[PIECE_BYTES];
+	__u8 head[HEAD_BYTES + 8];
+	__u8 piece[PIECE_BYTES + 16];
 };
 
 struct {
@@ -30,55 +30,65 @@ struct {
 	__type(value, struct reads);
 } reads SEC(".maps");
 
-static __always_inline struct reads *take_reads(const struct move *move)
+static __always_inline struct reads *take_reads(__u64 pid_tid)
 {
 	__u32 zero = 0;
 	struct reads *own = bpf_map_lookup_elem(&reads, &zero);
 
 	if (own)
-		*(volatile __u64 *)&own->owner = move->pid_tid;
+		*(volatile __u64 *)&own->owner = pid_tid;
 	return own;
 }
 
-static __always_inline _Bool is_ours(const struct move *move, const struct reads *own)
+static __always_inline _Bool is_ours(__u64 pid_tid, const struct reads *own)
 {
-	return *(const volatile __u64 *)&own->owner == move->pid_tid;
+	return *(const volatile __u64 *)&own->owner == pid_tid;
 }
 
-static __always_inline __u64 in_head(const struct move *move, const struct reads *own, __u32 off)
+static __always_inline __u64 in_head(const struct reads *own, __u32 off)
 {
-	__u64 value = 0;
+	return *(const __u64 *)(own->head + (off & (HEAD_BYTES - 1)));
+}
 
-	if (off <= HEAD_BYTES - sizeof(value))
-		return *(const __u64 *)(own->head + (off & (HEAD_BYTES - 1)));
-	gj_user_u64(move->g, off, &value);
-	return value;
+/* Of a release whose fields stand behind the head: no stack, then. */
+static __always_inline _Bool read_behind_head(struct move *move)
+{
+	__u8 why[2] = { 0 };
+
+	if (!gj_user_u64(move->g, move->target->g_goid, &move->key.goid) ||
+	    move->target->g_waitreason == GJ_NO_OFFSET ||
+	    bpf_probe_read_user(why, sizeof(why), (void *)(move->g + move->target->g_waitreason)))
+		return 0;
+	move->why = why[0];
+	move->is_preempted = why[1];
+	return 1;
 }
 
 /* Takes goid, place of stack and of going on, wait reason, request to stop. False: unreadable. */
 static __always_inline _Bool read_head(struct move *move)
 {
 	const struct gj_trace_target *target = move->target;
+	__u32 why = target->g_waitreason, all = why | target->g_goid | target->g_stack_lo |
+		target->g_stack_hi | target->g_sched_pc | target->g_sched_sp | target->g_sched_bp;
 
+	if (all >= HEAD_BYTES)
+		return read_behind_head(move);
 	for (int i = 0; i < READ_TRIES; i++) {
-		struct reads *own = take_reads(move);
-		__u32 why = target->g_waitreason;
+		struct reads *own = take_reads(move->pid_tid);
 
 		if (!own || bpf_probe_read_user(own->head, HEAD_BYTES, (void *)move->g))
 			return 0;
-		move->key.goid = in_head(move, own, target->g_goid);
-		move->stack_lo = in_head(move, own, target->g_stack_lo);
-		move->stack_hi = in_head(move, own, target->g_stack_hi);
-		move->pc = in_head(move, own, target->g_sched_pc);
-		move->sp = in_head(move, own, target->g_sched_sp);
-		move->bp = in_head(move, own, target->g_sched_bp);
+		move->key.goid = in_head(own, target->g_goid);
+		move->at.lo = in_head(own, target->g_stack_lo);
+		move->at.hi = in_head(own, target->g_stack_hi);
+		move->at.pc = in_head(own, target->g_sched_pc);
+		move->at.sp = in_head(own, target->g_sched_sp);
+		move->at.bp = in_head(own, target->g_sched_bp);
 		/* g.preempt stands behind it in every release (Go runtime2.go). */
-		if (why < HEAD_BYTES - 1) {
-			move->why = own->head[why & (HEAD_BYTES - 1)];
-			move->is_preempted = own->head[(why + 1) & (HEAD_BYTES - 1)];
-		}
+		move->why = own->head[why & (HEAD_BYTES - 1)];
+		move->is_preempted = own->head[(why + 1) & (HEAD_BYTES - 1)];
 		move->has_head = 1;
-		if (is_ours(move, own))
+		if (is_ours(move->pid_tid, own))
 			return 1;
 	}
 	return 0;
@@ -88,51 +98,43 @@ static __always_inline _Bool read_head(struct move *move)
 struct walk {
 	struct reads *own;
 	__u64 base;  /* where its piece begins */
-	__u32 bytes; /* of that; 0: none has been read */
+	__u64 bytes; /* of that; 0: none has been read */
 };
 
 /* Takes the frame at @bp: of the piece if it stands there, else the next piece begins with it. */
-static __always_inline _Bool read_frame(const struct move *move, struct walk *walk, __u64 bp,
+static __always_inline _Bool read_frame(const struct place *at, struct walk *walk, __u64 bp,
 					__u64 frame_out[2])
 {
 	__u64 off = bp - walk->base;
 
 	if (off + 2 * sizeof(__u64) > walk->bytes) {
-		__u64 left = move->stack_hi - bp;
-
 		walk->base = bp;
-		walk->bytes = left < PIECE_BYTES ? left : PIECE_BYTES;
-		if (bpf_probe_read_user(walk->own->piece, walk->bytes & (2 * PIECE_BYTES - 1), (void *)bp))
+		walk->bytes = at->hi - bp;
+		if (walk->bytes > PIECE_BYTES)
+			walk->bytes = PIECE_BYTES;
+		if (bpf_probe_read_user(walk->own->piece, walk->bytes, (void *)bp))
 			return 0;
 		off = 0;
 	}
-	/* Frames stand on whole words. */
-	off &= PIECE_BYTES - 8;
-	if (off > PIECE_BYTES - 2 * sizeof(__u64))
-		return 0;
+	/* It is in bounds by now; this is for the verifier. */
+	off &= PIECE_BYTES - 1;
 	frame_out[0] = *(__u64 *)(walk->own->piece + off);
 	frame_out[1] = *(__u64 *)(walk->own->piece + off + 8);
 	return 1;
 }
 
 /* Follows the frame pointers from where the goroutine goes on. */
-static __always_inline void walk_up(const struct move *move, struct walk *walk,
-				    struct gj_go_stack *stack)
+static __always_inline void walk_up(const struct place *at, struct walk *walk, struct gj_go_stack *stack)
 {
-	__u64 lo = move->stack_lo, hi = move->stack_hi, bp = move->bp, pc = move->pc, frame[2];
+	__u64 lo = at->sp > at->lo ? at->sp : at->lo, bp = at->bp, pc = at->pc, frame[2];
 
-	/* reentersyscall saves no frame pointer up to Go 1.22: what stands there is an older one. */
-	if (move->new == g_syscall && move->target->go_minor < 23)
-		bp = hi;
-	if (move->sp > lo)
-		lo = move->sp;
 	for (int i = 0; i < GJ_GO_STACK_PCS; i++) {
-		stack->pcs[i] = pc - move->target->bias;
+		stack->pcs[i] = pc - at->bias;
 		stack->pc_cnt = i + 1;
 		/* runtime.goexit, under the first function, has no frame. */
 		if (!bp)
 			return;
-		if (bp < lo || bp > hi - sizeof(frame) || bp & 7 || !read_frame(move, walk, bp, frame))
+		if (bp < lo || bp > at->hi - sizeof(frame) || !read_frame(at, walk, bp, frame))
 			break;
 		lo = bp + sizeof(frame);
 		bp = frame[0];
@@ -141,20 +143,36 @@ static __always_inline void walk_up(const struct move *move, struct walk *walk,
 	stack->is_cut = 1;
 }
 
-/* Where the goroutine goes on: g.sched, which mcall filled, and the frames above. 0 pcs: unreadable. */
-static __always_inline void read_stack(const struct move *move, struct gj_go_stack *stack)
+/*
+ * Where a goroutine goes on (g.sched, which mcall filled) and the frames above; no pcs:
+ * unreadable. A function of its own, so that the verifier looks at it once.
+ */
+__attribute__((noinline)) int gj_read_stack(const struct place *at, struct gj_go_stack *stack)
 {
+	if (!at || !stack)
+		return 0;
 	for (int i = 0; i < READ_TRIES; i++) {
-		struct walk walk = { .own = take_reads(move) };
+		struct walk walk = { .own = take_reads(at->pid_tid) };
 
 		__builtin_memset(stack, 0, sizeof(*stack));
-		if (!walk.own || !move->pc)
-			return;
-		walk_up(move, &walk, stack);
-		if (is_ours(move, walk.own))
-			return;
+		if (!walk.own || !at->pc)
+			return 0;
+		walk_up(at, &walk, stack);
+		if (is_ours(at->pid_tid, walk.own))
+			return 0;
 	}
 	__builtin_memset(stack, 0, sizeof(*stack));
+	return 0;
+}
+
+static __always_inline void read_stack(struct move *move, struct gj_go_stack *stack)
+{
+	move->at.bias = move->target->bias;
+	move->at.pid_tid = move->pid_tid;
+	/* reentersyscall saves no frame pointer up to Go 1.22: what stands there is an older one. */
+	if (move->new == g_syscall && move->target->go_minor < 23)
+		move->at.bp = move->at.hi;
+	gj_read_stack(&move->at, stack);
 }
 
 #endif

@@ -123,7 +123,7 @@ static __always_inline __u64 hash_of(const struct gj_go_stack *stack)
 }
 
 /* Notes where the goroutine begins to wait. */
-static __always_inline void note_stack(const struct move *move, struct gj_goroutine *goroutine)
+static __always_inline void note_stack(struct move *move, struct gj_goroutine *goroutine)
 {
 	struct gj_blocked_stack stack = { .parked = 1, .func = goroutine->func }, *known;
 	struct gj_blocked_stack_key key = { .tgid = move->key.tgid, .reason = goroutine->reason };
@@ -342,7 +342,7 @@ static __always_inline _Bool is_known(const struct move *move, const struct gj_g
 }
 
 /* Takes the new status. @waker: goid of who made it runnable, 0. */
-static __always_inline void begin_spell(const struct move *move, struct gj_goroutine *goroutine,
+static __always_inline void begin_spell(struct move *move, struct gj_goroutine *goroutine,
 					__u64 waker)
 {
 	__u32 reason = move->new == g_runnable ? goroutine->reason : move->reason;

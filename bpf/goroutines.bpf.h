@@ -112,6 +112,13 @@ struct task_struct___switches {
 	unsigned long nvcsw;
 } GJ_KERNEL_TYPE;
 
+/* Where a goroutine goes on (g.sched), and its stack. */
+struct place {
+	__u64 lo, hi, pc, sp, bp;
+	__u64 bias;    /* of its program */
+	__u64 pid_tid; /* of the thread that asks */
+};
+
 /* A change of status that is about to happen. */
 struct move {
 	void *ctx;
@@ -122,7 +129,7 @@ struct move {
 	__u64 current_g; /* R14: g of the thread that makes the change */
 	__u64 pid_tid;   /* of that thread, in the loader's namespace */
 	__u64 now_ns;
-	__u64 stack_lo, stack_hi, pc, sp, bp; /* @has_head: its stack, and where it goes on (g.sched) */
+	struct place at; /* @has_head */
 	__u32 old, new;
 	__u32 reason;         /* when it begins to wait */
 	__u8 why;             /* @has_head: g.waitreason, which may be an old one */
