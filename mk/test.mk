@@ -310,6 +310,14 @@ ifeq ($(HAVE_BPF),on)
 TEST_PROGRAMS += load/jited
 TEST_PROGRAMS += bench/events
 endif
+# What gojitter trace costs.
+TEST_PROGRAMS += bench/hook
+BENCH_SCRIPTS += tests/bench/trace.sh
+
+# What the kernel's verifier says of all BPF programs.
+TEST_PROGRAMS += trace/verifier
+CHECK_SCRIPTS += tests/trace/verifier.sh
+LONG_SCRIPTS += tests/trace/verifier-kernels.sh
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
