@@ -30,6 +30,19 @@ int gj_begin(void *ctx __attribute__((unused)))
 	return 0;
 }
 
+#define FORGET_TRIES 3
+
+/*
+ * Most that end are none of ours: those cost a look. The kernel may refuse to wait for
+ * a lock (-EBUSY, from 6.15 on -EDEADLK and -ETIMEDOUT), and nobody comes by here again.
+ */
+static __always_inline void forget(__u32 tgid)
+{
+	for (int i = 0; i < FORGET_TRIES; i++)
+		if (!bpf_map_lookup_elem(&targets, &tgid) || !bpf_map_delete_elem(&targets, &tgid))
+			return;
+}
+
 /* Behind the change: memory and file are those of the new program. */
 SEC("tp_btf/sched_process_exec")
 int gj_process_exec(__u64 *ctx __attribute__((unused)))
@@ -37,7 +50,7 @@ int gj_process_exec(__u64 *ctx __attribute__((unused)))
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u32 tgid = gj_current_pid_tid(task) >> 32;
 
-	bpf_map_delete_elem(&targets, &tgid);
+	forget(tgid);
 	gj_target_adopt(task, tgid);
 	return 0;
 }
@@ -52,7 +65,7 @@ int gj_process_exit(__u64 *ctx __attribute__((unused)))
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;
 	tgid = gj_current_pid_tid((void *)task) >> 32;
-	bpf_map_delete_elem(&targets, &tgid);
+	forget(tgid);
 	return 0;
 }
 

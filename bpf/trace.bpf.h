@@ -73,6 +73,11 @@ static __always_inline void gj_drop(__u32 why)
 struct mm_struct___code {
 	unsigned long start_code;
 } GJ_KERNEL_TYPE;
+#define GJ_PF_EXITING 4 /* PF_EXITING of include/linux/sched.h */
+
+struct task_struct___flags {
+	unsigned int flags;
+} GJ_KERNEL_TYPE;
 
 static __always_inline _Bool gj_is_given(__u64 ino, __u32 dev)
 {
@@ -102,7 +107,11 @@ static __always_inline const struct gj_trace_target *gj_target_adopt(struct task
 	struct mm_struct___code *mm;
 	struct gj_exe exe = { 0 };
 
-	if (!inode)
+	/*
+	 * sched_process_exit comes before the memory is gone (from Linux 6.16 on): what happens
+	 * to a thread behind that (a switch of threads) must not make a target of it again.
+	 */
+	if (!inode || BPF_CORE_READ((struct task_struct___flags *)task, flags) & GJ_PF_EXITING)
 		return 0;
 	exe.ino = BPF_CORE_READ(inode, i_ino);
 	exe.dev = BPF_CORE_READ(inode, i_sb, s_dev);

@@ -319,6 +319,10 @@ TEST_PROGRAMS += trace/verifier
 CHECK_SCRIPTS += tests/trace/verifier.sh
 LONG_SCRIPTS += tests/trace/verifier-kernels.sh
 
+# Much to trace, and what goes wrong.
+TEST_PROGRAMS += trace/fill
+CHECK_SCRIPTS += tests/trace/faults.sh
+
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
 UNIT_TESTS += object
