@@ -322,6 +322,9 @@ LONG_SCRIPTS += tests/trace/verifier-kernels.sh
 # Much to trace, and what goes wrong.
 TEST_PROGRAMS += trace/fill
 CHECK_SCRIPTS += tests/trace/faults.sh
+LONG_SCRIPTS += \
+	tests/trace/faults-long.sh \
+	tests/trace/matrix-full.sh
 
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,

@@ -10,6 +10,7 @@
     faults.py PINS states PID "DOES COUNT ..."
                                         fails, and says so, when actors (tests/trace/crowd.go)
                                         are in other states than these
+    faults.py - code PID FILE           bytes of FILE's code that are others in the process
 
 To be run right after the program has said what it does: what is not so yet is looked at
 again, for as long as a busy machine may need to get there."""
@@ -53,6 +54,20 @@ def states(pid, said):
     return 1
 
 
+def code(pid, path):
+    changed = 0
+    with open(f"/proc/{pid}/mem", "rb") as memory, open(path, "rb") as file:
+        for line in open(f"/proc/{pid}/maps"):
+            if " r-xp " not in line or not line.rstrip().endswith(path):
+                continue
+            span, _, offset = line.split()[:3]
+            begin, end = (int(at, 16) for at in span.split("-"))
+            memory.seek(begin)
+            file.seek(int(offset, 16))
+            changed += sum(a != b for a, b in zip(memory.read(end - begin), file.read(end - begin)))
+    return changed
+
+
 if what == "counts":
     pid, field = int(arguments[0]), arguments[1]
     print(sum(v[field] for key, values in entries("goroutine_counts") if key == pid for v in values))
@@ -68,3 +83,5 @@ elif what == "in":
               and status in ("any", v["status"])))
 elif what == "states":
     sys.exit(states(int(arguments[0]), arguments[1]))
+elif what == "code":
+    print(code(int(arguments[0]), arguments[1]))

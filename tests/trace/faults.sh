@@ -186,5 +186,27 @@ for try in $(seq "$((kills / 2))"); do
 	[ $status -le 1 ] && [ "$(wc -l <"$work/said")" -le 2 ] || { left=$((left + 1)); cat "$work/said"; }
 done
 tap_check 'killed while it is being hooked: refused, or no target any more' equals $left 0
+# The loader killed while it hooks. It may be that the kernel then leaves breakpoints, which
+# do nothing ("leaking uprobe"); hooking the same places once more takes them away.
+begin "$binary"
+changed() { tests/trace/faults.py - code "$pid" "$binary"; }
+killed=0
+for try in $(seq "$kills"); do
+	"$gojitter" trace -q -p "$pid" --instance "$ours" --what all 2>/dev/null &
+	loader=$!
+	while [ -e /proc/$loader/exe ] && ! ls /sys/fs/bpf/gojitter/making/"$ours"-*/links/* >/dev/null 2>&1; do :; done
+	kill -9 $loader 2>/dev/null
+	wait $loader
+	[ $? -ne 137 ] || killed=$((killed + 1))
+	untrace 2>/dev/null
+done
+tap_check "the loader killed while it hooks, $killed times" [ $killed -ge 1 ]
+trace -p "$pid" --what all
+tap_check 'the next start hooks the target' [ "$(changed)" -gt 0 ]
+untrace
+as_it_was() { equals "$(changed)" 0; }
+tap_check 'and its end leaves the code as it was' until_true as_it_was
+tap_check 'the target goes on' goes_on
+ends
 tap_check 'nothing is left at the end' until_true nothing_left
 tap_done
