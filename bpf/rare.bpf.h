@@ -23,7 +23,10 @@ struct pt_regs___kernel {
 #define GJ_SYS_EPOLL_WAIT 232
 #define GJ_SYS_EPOLL_PWAIT 281
 
-/* Number of the syscall whose registers a raw_syscalls tracepoint (tp_btf) has as its first argument. */
+/*
+ * Number of the syscall whose registers a raw_syscalls tracepoint (tp_btf) has as its first
+ * argument. Asked at every syscall of the machine, so it is read in place, not by a call.
+ */
 static __always_inline int gj_syscall_of(__u64 regs)
 {
 	return (int)((struct pt_regs___kernel *)regs)->orig_ax;
