@@ -14,7 +14,7 @@ for test in tests/trace/*.sh; do
 	echo "# $test, Go $versions"
 	status=0
 	GJ_GO_VERSIONS=$versions GJ_TRACE_VERSIONS=$versions GJ_TRACE_BESIDE=1.23 "$test" >"$O/tests/matrix" 2>&1 || status=1
-	sed "s|^\(not ok\|ok\) [0-9]* - |&${test##*/}: |; /^1\.\.[0-9]*\$/d" "$O/tests/matrix"
+	sed "s,^\(not ok\|ok\) [0-9]* - ,&${test##*/}: ,; /^1\.\.[0-9]*\$/d" "$O/tests/matrix"
 	grep -q '^not ok' "$O/tests/matrix" || tap_check "${test##*/} ends well" [ $status -eq 0 ]
 done
 rm -f "$O/tests/matrix"
