@@ -17,18 +17,15 @@
 #include <bpf/bpf_helpers.h>
 
 #include "gj_abi.h"
+#include "goruntime.bpf.h"
 #include "unwind.bpf.h"
+#include "userregs.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
 const volatile _Bool gj_by_goid = 0;
 const volatile _Bool gj_compare_fp = 0;
 volatile __u32 gj_round = 0;
-
-/* What of the kernel's registers is needed (arch/x86/include/asm/ptrace.h). */
-struct pt_regs___kernel {
-	unsigned long bp, ip, sp;
-} GJ_KERNEL_TYPE;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -100,24 +97,6 @@ static long walk_step(__u32 index, struct walk *walk)
 	(void)index;
 	return gj_unwind_step(&walk->work->unwind, walk->target, walk->runtime, walk->work->memo,
 			      &walk->work->stack);
-}
-
-/* Where the user's code was: interrupted, or when it entered the kernel. */
-static __always_inline _Bool find_regs(struct bpf_perf_event_data *ctx, struct task_struct *task,
-				       __u64 *ip, __u64 *sp, __u64 *bp)
-{
-	struct pt_regs___kernel *regs;
-
-	*ip = *(volatile __u64 *)&ctx->regs.rip;
-	*sp = *(volatile __u64 *)&ctx->regs.rsp;
-	*bp = *(volatile __u64 *)&ctx->regs.rbp;
-	if ((__s64)*ip >= 0)
-		return 0;
-	regs = (struct pt_regs___kernel *)bpf_task_pt_regs(task);
-	*ip = regs->ip;
-	*sp = regs->sp;
-	*bp = regs->bp;
-	return 1;
 }
 
 static __always_inline void add_kernel(struct bpf_perf_event_data *ctx,
@@ -256,7 +235,7 @@ static __always_inline void unwind(struct bpf_perf_event_data *ctx, struct task_
 	struct gj_profile_work *work = walk->work;
 	struct gj_gothread thread;
 	__u64 ip, sp, bp;
-	_Bool is_kernel = find_regs(ctx, task, &ip, &sp, &bp);
+	_Bool is_kernel = gj_user_regs(ctx, task, &ip, &sp, &bp);
 	_Bool has_runtime = gj_gothread_read(task, walk->runtime, &thread);
 
 	work->stack.user_cnt = work->stack.kernel_cnt = 0;

@@ -11,7 +11,7 @@
 #ifndef GJ_UNWIND_BPF_H
 #define GJ_UNWIND_BPF_H
 
-#include "goruntime.bpf.h"
+#include "gothread.bpf.h"
 
 /* The stacks a Go thread moves between. */
 enum gj_unwind_on { GJ_ON_GOROUTINE, GJ_ON_GSIGNAL, GJ_ON_THREAD };

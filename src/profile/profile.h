@@ -43,6 +43,67 @@ struct gj_profile_options {
  */
 int gj_profile_run(const struct gj_profile_options *options, struct gj_diag *diag);
 
+/* --- of use to src/load, too: what the unwinder in the kernel has to be told --- */
+
+struct gj_profile_image;
+struct gj_profile_process;
+
+/* What is profiled: processes, the images mapped in them, and their rows. */
+struct gj_profile_targets {
+	struct gj_profile_image *images; /* owned, as are the two below */
+	size_t image_cnt;
+	struct gj_profile_process *processes;
+	size_t process_cnt;
+	struct gj_buf rows;  /* struct gj_unwind_row, for gj_prof_row */
+	struct gj_buf pages; /* struct gj_unwind_page, for gj_prof_page */
+	uint64_t rows_ns;   /* what making them took */
+};
+
+struct gj_profile_process {
+	uint32_t pid;
+	char comm[16];
+	bool has_ended;
+	uint64_t vdso_va; /* where it has the vdso; 0: it has none */
+	struct gj_maps *maps;
+	struct gj_goruntime runtime;
+	struct gj_unwind_target target;
+};
+
+/* A program that processes may come to run: its own code alone. */
+struct gj_profile_program {
+	struct gj_unwind_target target; /* link-time addresses */
+	unsigned int range_cnt;         /* of target */
+	struct gj_unwind_range vdso;    /* its start and base from where a process has it; size 0: none */
+	uint16_t m_vdso_sp, m_vdso_pc;  /* of struct gj_goruntime */
+};
+
+/*
+ * gj_profile_targets_add - rows for all code that is mapped in process @pid now
+ *
+ * Returns 0; -ENOENT when it is no Go program, -ESRCH, -E2BIG with more than
+ * GJ_UNWIND_RANGES mappings, -EOPNOTSUPP, -ENOMEM, with @diag.
+ */
+int gj_profile_targets_add(struct gj_profile_targets *targets, uint32_t pid, struct gj_diag *diag);
+
+/*
+ * gj_profile_targets_add_program - rows for the code of the Go program at @path
+ *
+ * The same file as one that a process has mapped gets no rows of its own. Returns 0,
+ * -ENOENT when it carries none of Go's tables, errors of open(2), -ENOMEM.
+ */
+int gj_profile_targets_add_program(struct gj_profile_targets *targets, const char *path,
+				   struct gj_profile_program *program_out);
+void gj_profile_targets_deinit(struct gj_profile_targets *targets);
+
+/* Copies @from to the beginning of an mmapable array map. 0 or a negative errno. */
+int gj_profile_fill_array(int map_fd, const struct gj_buf *from);
+
+/*
+ * A timer of CPU time on processor @cpu, running. A descriptor, or a negative errno:
+ * -ENODEV where the processor is off.
+ */
+int gj_profile_timer(unsigned int hz, int cpu);
+
 /* --- shared by the files of src/profile only --- */
 
 /*
@@ -78,28 +139,6 @@ struct gj_profile_image {
 	uint32_t first_page, page_cnt;
 };
 
-struct gj_profile_process {
-	uint32_t pid;
-	char comm[16];
-	bool has_ended;
-	struct gj_maps *maps;
-	struct gj_goruntime runtime;
-	struct gj_unwind_target target;
-};
-
-/* What is profiled: processes, the images mapped in them, and their rows. */
-struct gj_profile_targets {
-	struct gj_profile_image *images; /* owned, as are the two below */
-	size_t image_cnt;
-	struct gj_profile_process *processes;
-	size_t process_cnt;
-	struct gj_buf rows;  /* struct gj_unwind_row */
-	struct gj_buf pages; /* struct gj_unwind_page */
-	uint64_t rows_ns;   /* what making them took */
-};
-
-int gj_profile_targets_add(struct gj_profile_targets *targets, uint32_t pid, struct gj_diag *diag);
-void gj_profile_targets_deinit(struct gj_profile_targets *targets);
 struct gj_profile_process *gj_profile_process(const struct gj_profile_targets *targets,
 					      uint32_t pid);
 /* The image behind @vma, NULL when it was not there at the beginning. */

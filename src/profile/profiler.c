@@ -10,11 +10,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/perf_event.h>
 #include <profile.skel.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,28 +73,14 @@ static int load(struct gj_profiler *profiler, const struct gj_profile_targets *t
 	return err ? refuse(err, "load the unwinder", diag) : 0;
 }
 
-static int fill_array(const struct bpf_map *map, const struct gj_buf *from)
-{
-	void *to;
-
-	if (!from->size_bytes)
-		return 0;
-	to = mmap(NULL, from->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
-	if (to == MAP_FAILED)
-		return -errno;
-	memcpy(to, from->data, from->size_bytes);
-	munmap(to, from->size_bytes);
-	return 0;
-}
-
 static int fill(struct gj_profiler *profiler, const struct gj_profile_targets *targets)
 {
 	struct gj_profile *skel = profiler->skel;
 	LIBBPF_OPTS(bpf_test_run_opts, once);
-	int err = fill_array(skel->maps.gj_prof_row, &targets->rows);
+	int err = gj_profile_fill_array(bpf_map__fd(skel->maps.gj_prof_row), &targets->rows);
 
 	if (!err)
-		err = fill_array(skel->maps.gj_prof_page, &targets->pages);
+		err = gj_profile_fill_array(bpf_map__fd(skel->maps.gj_prof_page), &targets->pages);
 	/* Numbers of processes are those of our own pid namespace. */
 	if (!err)
 		err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.gj_prof_begin), &once);
@@ -164,24 +146,10 @@ void gj_profiler_free(struct gj_profiler *profiler)
 	free(profiler);
 }
 
-/* A timer of CPU time on processor @cpu; -ENODEV where that is off. */
-static int open_event(const struct gj_profiler *profiler, int cpu)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000000u / profiler->options->hz,
-	};
-	long fd = syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : (int)fd;
-}
-
 static int attach(struct gj_profiler *profiler, struct bpf_program *program, int cpu)
 {
 	size_t at = profiler->event_cnt;
-	int fd = open_event(profiler, cpu);
+	int fd = gj_profile_timer(profiler->options->hz, cpu);
 
 	if (fd < 0)
 		return fd == -ENODEV ? 0 : fd;

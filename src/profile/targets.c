@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 
 #include "base/limits.h"
 #include "goroutine/goroutine.h"
 #include "profile/profile.h"
 
+#define PAGE_BYTES 4096ull /* of amd64 */
 #define VDSO_BYTES (64u << 10) /* looked at; ours has 8 KiB */
 
 static uint64_t now_ns(void)
@@ -115,8 +118,12 @@ static int add_rows(struct gj_profile_targets *targets, struct gj_profile_image 
 	return gj_profile_pages(&targets->rows, first_row, &targets->pages, &image->page_cnt);
 }
 
-/* An image that cannot be read stays without rows: stacks end there and say so. */
-static int add_image(struct gj_profile_targets *targets, uint32_t pid, const struct gj_vma *vma)
+/*
+ * An image that cannot be read stays without rows: stacks end there and say so.
+ * @path: the file, NULL: what process @pid has mapped
+ */
+static int add_image(struct gj_profile_targets *targets, uint32_t pid, const char *path,
+		     const struct gj_vma *vma)
 {
 	struct gj_profile_image image = {
 		.inode = vma->inode,
@@ -131,7 +138,10 @@ static int add_image(struct gj_profile_targets *targets, uint32_t pid, const str
 	if (!images)
 		return -ENOMEM;
 	targets->images = images;
-	err = image.is_vdso ? open_vdso(&image.image) : open_file(pid, vma, &image.image);
+	if (path)
+		err = gj_image_open(path, &image.image, NULL);
+	else
+		err = image.is_vdso ? open_vdso(&image.image) : open_file(pid, vma, &image.image);
 	if (!err)
 		err = add_rows(targets, &image);
 	images[targets->image_cnt++] = image;
@@ -168,6 +178,8 @@ static int add_range(struct gj_profile_process *process, const struct gj_profile
 	struct gj_unwind_range *range = &process->target.ranges[*range_cnt];
 	uint64_t bias;
 
+	if (image->is_vdso)
+		process->vdso_va = vma->start_va;
 	if (*range_cnt == GJ_UNWIND_RANGES)
 		return -E2BIG;
 	*range = (struct gj_unwind_range){ .start = vma->start_va,
@@ -187,19 +199,26 @@ static int add_range(struct gj_profile_process *process, const struct gj_profile
 	return 0;
 }
 
+static struct gj_unwind_target no_code(void)
+{
+	struct gj_unwind_target target = { .cgo_g = -1 };
+
+	for (size_t i = 0; i < GJ_UNWIND_RANGES; i++)
+		target.ranges[i].start = GJ_NO_RANGE;
+	return target;
+}
+
 static int add_ranges(struct gj_profile_targets *targets, struct gj_profile_process *process)
 {
 	const struct gj_vma *vma;
 	size_t range_cnt = 0;
 	int err = 0;
 
-	for (size_t i = 0; i < GJ_UNWIND_RANGES; i++)
-		process->target.ranges[i].start = GJ_NO_RANGE;
 	for (size_t i = 0; !err && (vma = gj_maps_vma(process->maps, i)); i++) {
 		if (!(vma->flags & PF_X) || (!vma->inode && !is_vdso(vma)))
 			continue;
 		if (!gj_profile_image(targets, vma))
-			err = add_image(targets, process->pid, vma);
+			err = add_image(targets, process->pid, NULL, vma);
 		if (!err)
 			err = add_range(process, gj_profile_image(targets, vma), vma, &range_cnt);
 	}
@@ -260,7 +279,7 @@ static void read_comm(struct gj_profile_process *process)
 
 int gj_profile_targets_add(struct gj_profile_targets *targets, uint32_t pid, struct gj_diag *diag)
 {
-	struct gj_profile_process process = { .pid = pid, .target.cgo_g = -1 }, *processes;
+	struct gj_profile_process process = { .pid = pid, .target = no_code() }, *processes;
 	uint64_t begin_ns = now_ns();
 	char path[32];
 	int err = set_runtime(&process, diag);
@@ -288,6 +307,80 @@ int gj_profile_targets_add(struct gj_profile_targets *targets, uint32_t pid, str
 	processes[targets->process_cnt++] = process;
 	targets->rows_ns += now_ns() - begin_ns;
 	return 0;
+}
+
+/* Where the kernel maps the program's code: whole pages of each segment. */
+static int add_segments(const struct gj_profile_image *image, struct gj_profile_program *program)
+{
+	const struct gj_segment *segment;
+
+	for (unsigned int i = 0; (segment = gj_image_segment(image->image, i)); i++) {
+		uint64_t start_va = segment->va & ~(PAGE_BYTES - 1);
+		uint64_t end_va = (segment->va + segment->file_bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+
+		if (!(segment->flags & PF_X) || end_va <= start_va)
+			continue;
+		if (program->range_cnt == GJ_UNWIND_RANGES - 1 ||
+		    (program->range_cnt && program->target.ranges[program->range_cnt - 1].start >= start_va))
+			return -EBADMSG;
+		program->target.ranges[program->range_cnt++] = (struct gj_unwind_range){
+			.start = start_va, .size = end_va - start_va, .base = image->base_va,
+			.first_page = image->first_page, .page_cnt = image->page_cnt,
+		};
+	}
+	return 0;
+}
+
+static int add_vdso(struct gj_profile_targets *targets, struct gj_profile_program *program)
+{
+	const struct gj_vma vma = { .path = "[vdso]" };
+	const struct gj_profile_image *image;
+	int err = gj_profile_image(targets, &vma) ? 0 : add_image(targets, 0, NULL, &vma);
+
+	image = err ? NULL : gj_profile_image(targets, &vma);
+	if (image && image->image && gj_image_segment(image->image, 0))
+		program->vdso = (struct gj_unwind_range){
+			.size = gj_image_bytes(image->image).size_bytes,
+			.base = image->base_va - gj_image_segment(image->image, 0)->va,
+			.first_page = image->first_page, .page_cnt = image->page_cnt,
+		};
+	return err;
+}
+
+int gj_profile_targets_add_program(struct gj_profile_targets *targets, const char *path,
+				   struct gj_profile_program *program_out)
+{
+	struct gj_profile_process process = { .target = no_code() };
+	struct gj_profile_program program = { .range_cnt = 0 };
+	uint64_t begin_ns = now_ns();
+	struct gj_vma vma = { .path = path };
+	const struct gj_profile_image *image;
+	struct stat st;
+	int err = stat(path, &st) ? -errno : 0;
+
+	if (err)
+		return err;
+	vma.inode = st.st_ino;
+	vma.dev_major = major(st.st_dev);
+	vma.dev_minor = minor(st.st_dev);
+	if (!gj_profile_image(targets, &vma))
+		err = add_image(targets, 0, path, &vma);
+	image = err ? NULL : gj_profile_image(targets, &vma);
+	if (!err && !image->gotab)
+		err = -ENOENT;
+	if (err)
+		return err;
+	set_go(&process, image, 0);
+	program.target = process.target;
+	program.m_vdso_sp = process.runtime.m_vdso_sp ? process.runtime.m_vdso_sp : GJ_NO_OFFSET;
+	program.m_vdso_pc = process.runtime.m_vdso_pc ? process.runtime.m_vdso_pc : GJ_NO_OFFSET;
+	err = add_segments(image, &program);
+	if (!err)
+		err = add_vdso(targets, &program);
+	targets->rows_ns += now_ns() - begin_ns;
+	if (!err)
+		*program_out = program;
+	return err;
 }
 
 void gj_profile_targets_deinit(struct gj_profile_targets *targets)
