@@ -46,6 +46,7 @@ struct gj_trace_given {
  */
 enum gj_func {
 	unknown_function = 0,
+	not_go = 0x0fffffff, /* where it stands for a frame: code of C, the vdso */
 };
 #define GJ_FUNC_SHIFT 28
 #define GJ_FUNC_MASK 0x0fffffffu

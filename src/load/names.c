@@ -244,13 +244,12 @@ static int replace(struct btf *btf, uint32_t placeholder, struct names *names)
 	uint32_t type_cnt = btf__type_cnt(btf);
 	const struct btf_enum *own = btf_enum(type_at(btf, placeholder));
 	const char *type_name = btf__name_by_offset(btf, type_at(btf, placeholder)->name_off);
-	char *ident = strdup(btf__name_by_offset(btf, own->name_off)), *copy = strdup(type_name);
-	int err = ident && copy ? 0 : -ENOMEM, id;
+	char *copy = strdup(type_name);
+	int err = copy ? 0 : -ENOMEM, id;
 
-	if (!err)
-		err = add(names, ident, (uint32_t)own->val);
-	else
-		free(ident);
+	for (unsigned int i = 0; !err && i < btf_vlen(type_at(btf, placeholder)); i++)
+		err = add(names, strdup(btf__name_by_offset(btf, own[i].name_off)),
+			  (uint32_t)own[i].val);
 	if (!err)
 		err = make_unique(names);
 	id = err ? err : btf__add_enum(btf, copy, 4);
@@ -271,10 +270,10 @@ static int name_functions(struct btf *btf, uint32_t placeholder,
 	bool with_dots = takes_dots();
 	int err = 0;
 
-	/* One place is for the placeholder's own; what one program leaves others have. */
+	/* Two places are for the placeholder's own; what one program leaves others have. */
 	for (unsigned int i = 0; !err && i < targets->binary_cnt; i++)
 		err = add_functions(&names, &targets->binaries[i],
-				    (MAX_ENUMERATORS - 1 - names.cnt) / (targets->binary_cnt - i),
+				    (MAX_ENUMERATORS - 2 - names.cnt) / (targets->binary_cnt - i),
 				    with_dots, unnamed_out);
 	if (!err)
 		err = replace(btf, placeholder, &names);
