@@ -36,7 +36,7 @@ endif
 
 # Objects that src/load carries (.incbin), in the order in which it loads them: features
 # (src/probe/feature.h), those that are always there before and behind them.
-TRACE_OBJECTS := $(foreach name,processes threads tcp census gc alloc netpoll goroutines syscalls metrics,\
+TRACE_OBJECTS := $(foreach name,processes threads tcp census samples gc alloc netpoll goroutines syscalls metrics,\
 	$(patsubst bpf/%.bpf.c,%,$(wildcard bpf/$(name).bpf.c)))
 TRACE_OBJECTS += costs
 

@@ -28,6 +28,7 @@ static const char help[] =
 	"  -e, --exe=FILE       a program: the processes that run it now, and those to come\n"
 	"      --what=LIST      features, with commas between; all; list: say which there are.\n"
 	"                       Without it all that cost little to leave on\n"
+	"  -F, --freq=HZ        samples a second and processor, of the feature samples (49)\n"
 	"      --instance=NAME  letters, digits, '_' and '-' (pid-PID, or the file's name)\n"
 	"      --budget=SHARE   what the probes may cost: 2% of one processor, or of the targets'\n"
 	"                       processor time where that is more; the dearest feature is turned\n"
@@ -50,6 +51,7 @@ enum { OPT_WHAT = 256, OPT_INSTANCE, OPT_TAKE_OVER, OPT_BUDGET, OPT_EVENTS, OPT_
 static const struct option options[] = {
 	{ "pid", required_argument, NULL, 'p' },
 	{ "exe", required_argument, NULL, 'e' },
+	{ "freq", required_argument, NULL, 'F' },
 	{ "what", required_argument, NULL, OPT_WHAT },
 	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "budget", required_argument, NULL, OPT_BUDGET },
@@ -121,6 +123,7 @@ static bool take_option(struct arguments *args, int c, const char *value)
 			return false;
 		args->files[trace->file_cnt++] = value;
 		return true;
+	case 'F': return gj_cmd_number(&value, 20000, "", &trace->sample_hz);
 	case 'v': trace->is_verbose = true; return true;
 	case 'q': trace->say = gj_cmd_say_nothing; return true;
 	case OPT_INSTANCE: trace->instance = value; return true;
@@ -152,7 +155,7 @@ static int parse(struct arguments *args, int argc, char **argv)
 {
 	int c, which = 0, status;
 
-	while ((c = getopt_long(argc, argv, "p:e:o:vqh", options, &which)) != -1) {
+	while ((c = getopt_long(argc, argv, "p:e:F:o:vqh", options, &which)) != -1) {
 		if (c == 'h') {
 			fputs(help, stdout);
 			return 1;
@@ -269,7 +272,8 @@ int gj_cmd_trace(int argc, char **argv)
 	struct arguments args = { .trace = { .is_default = true, .say = gj_cmd_say,
 					      .budget_permille = DEFAULT_BUDGET_PERMILLE,
 					      .is_budget_default = true,
-					      .keep = gj_cmd_budget_start } };
+					      .keep = gj_cmd_budget_start,
+					      .sample_hz = GJ_TRACE_SAMPLE_HZ } };
 	struct gj_diag diag = { 0 };
 	int err, status = parse(&args, argc, argv);
 

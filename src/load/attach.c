@@ -66,9 +66,8 @@ enum gj_load_multi gj_load_find_multi(void)
 	return multi;
 }
 
-/* links/PROGRAM, and for further ones links/PROGRAM-2. */
-static int pin_link(struct gj_load *load, const char *program, unsigned int number, int fd,
-		    struct gj_diag *diag)
+int gj_load_pin_link(struct gj_load *load, const char *program, unsigned int number, int fd,
+		     struct gj_diag *diag)
 {
 	char path[640];
 
@@ -115,8 +114,8 @@ static int hook_multi(const struct hooking *hooking, struct gj_diag *diag)
 
 	if (fd < 0)
 		return refuse(hooking, fd, diag);
-	err = pin_link(hooking->load, bpf_program__name(hooking->program), (*hooking->number)++, fd,
-		       diag);
+	err = gj_load_pin_link(hooking->load, bpf_program__name(hooking->program),
+			       (*hooking->number)++, fd, diag);
 	close(fd);
 	return err;
 }
@@ -133,8 +132,8 @@ static int hook_single(const struct hooking *hooking, struct gj_diag *diag)
 
 		if (!link)
 			return refuse(hooking, -errno, diag);
-		err = pin_link(hooking->load, bpf_program__name(hooking->program),
-			       (*hooking->number)++, bpf_link__fd(link), diag);
+		err = gj_load_pin_link(hooking->load, bpf_program__name(hooking->program),
+				       (*hooking->number)++, bpf_link__fd(link), diag);
 		if (err)
 			bpf_link__destroy(link);
 		else
@@ -214,7 +213,7 @@ static int attach_by_section(struct gj_load *load, struct bpf_program *program,
 	if (bpf_program__expected_attach_type(program) == BPF_TRACE_ITER)
 		err = pin_iterator(load, name, bpf_link__fd(link), diag);
 	else
-		err = pin_link(load, name, 0, bpf_link__fd(link), diag);
+		err = gj_load_pin_link(load, name, 0, bpf_link__fd(link), diag);
 	if (err)
 		bpf_link__destroy(link);
 	else
@@ -236,6 +235,8 @@ int gj_load_attach(struct gj_load *load, struct gj_load_object *object, enum gj_
 			continue;
 		if (!strcmp(bpf_program__section_name(program), "uprobe"))
 			err = attach_hooked(load, program, feature, diag);
+		else if (bpf_program__type(program) == BPF_PROG_TYPE_PERF_EVENT)
+			err = gj_load_samples_attach(load, program, diag);
 		else
 			err = attach_by_section(load, program, diag);
 	}

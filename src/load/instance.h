@@ -9,8 +9,10 @@
 #include <sys/types.h>
 
 #include "gj_trace.h"
+#include "gj_trace_samples.h"
 #include "goroutine/goroutine.h"
 #include "load/load.h"
+#include "profile/profile.h"
 
 struct bpf_object;
 struct bpf_program;
@@ -118,6 +120,13 @@ struct gj_load_map {
 
 struct gj_load_stream;
 
+/* What bpf/samples.bpf.c is told of the targets' code. */
+struct gj_load_samples {
+	struct gj_profile_targets code;
+	struct gj_buf functions; /* u64 each: what samples_functions has */
+	struct gj_samples_program programs[GJ_LOAD_MAX_BINARIES];
+};
+
 struct gj_load {
 	const struct gj_trace_options *options;
 	struct gj_load_targets targets;
@@ -126,6 +135,7 @@ struct gj_load {
 	struct gj_load_map maps[GJ_LOAD_MAX_MAPS];
 	size_t map_cnt;
 	uint32_t budget_permille; /* the options', where the kernel lets us measure */
+	struct gj_load_samples samples;
 	size_t unnamed_cnt; /* functions without a name in the maps */
 	enum gj_load_multi multi;
 	bool events_by_perf; /* the map `events` is a perf event array */
@@ -158,6 +168,10 @@ int gj_load_find_map(const struct gj_load *load, const char *name);
 /* Places where @program of @feature goes in @binary, or all where offs_out is NULL. */
 size_t gj_load_places(const struct gj_load_binary *binary, enum gj_feature feature,
 		      const char *program, uint64_t *offs_out);
+
+/* Pins @fd as links/PROGRAM, further ones (@number from 0) as links/PROGRAM-2 and so on. */
+int gj_load_pin_link(struct gj_load *load, const char *program, unsigned int number, int fd,
+		     struct gj_diag *diag);
 
 /* Attaches all programs of an object and pins their links below the stage. */
 int gj_load_attach(struct gj_load *load, struct gj_load_object *object, enum gj_feature feature,
@@ -210,6 +224,16 @@ int gj_load_census_check(struct gj_diag *diag);
 /* The same for an object of bpf-object: struct gj_census_program, struct gj_reasons. */
 void gj_load_census_give(const struct gj_load_binary *binary, void *to);
 void gj_load_reasons_give(const struct gj_load_binary *binary, void *to);
+/* Samples (src/load/samples.c). -EOPNOTSUPP with what the kernel lacks for them. */
+int gj_load_samples_check(struct gj_diag *diag);
+/* Makes tables of the targets' code and sizes the maps of @object, which is not loaded yet, for them. */
+int gj_load_samples_fit(struct gj_load *load, struct bpf_object *object, struct gj_diag *diag);
+/* Fills its maps where they are; 0 or a negative errno. */
+int gj_load_samples_fill(const struct gj_load *load);
+/* Puts @program on a timer of each processor. */
+int gj_load_samples_attach(struct gj_load *load, struct bpf_program *program, struct gj_diag *diag);
+void gj_load_samples_tell(const struct gj_load *load, char *text_out, size_t text_bytes);
+void gj_load_samples_deinit(struct gj_load_samples *samples);
 
 /* The capability that is missing, in words, with -EPERM; 0. */
 int gj_load_check_caps(struct gj_diag *diag);

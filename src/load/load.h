@@ -14,6 +14,8 @@
 #include "base/err.h"
 #include "probe/feature.h"
 
+#define GJ_TRACE_SAMPLE_HZ 49 /* unless asked for; odd, so as not to fall in step with other timers */
+
 /* Events written to a file while the instance is there, which then is removed. */
 struct gj_trace_events {
 	const char *path;         /* of the file, which is made anew */
@@ -33,6 +35,7 @@ struct gj_trace_options {
 	uint32_t features;        /* bit N: enum gj_feature N is wanted */
 	bool is_default;          /* features nobody asked for by name: what cannot be had is told, and left */
 	const struct gj_trace_events *events; /* NULL: none */
+	unsigned int sample_hz;   /* of GJ_FEATURE_SAMPLES: a second and processor */
 	bool take_over;           /* an instance of that name is replaced */
 	uint32_t budget_permille; /* what probes may cost (docs/trace.md); 0: whatever they do */
 	bool is_budget_default;   /* nobody asked for it: where it cannot be had, that is told */

@@ -199,6 +199,8 @@ int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
 		err = gj_load_choose_programs(object.object);
 	if (!err)
 		err = share_maps(load, object.object, diag);
+	if (!err && feature == GJ_FEATURE_SAMPLES)
+		err = gj_load_samples_fit(load, object.object, diag);
 	if (!err) {
 		err = bpf_object__load(object.object);
 		if (err)

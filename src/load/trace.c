@@ -96,6 +96,8 @@ static int load_feature(struct gj_load *load, const struct gj_load_image *image,
 		err = check_feature(load, feature, &why);
 	if (!err && feature == GJ_FEATURE_CENSUS)
 		err = gj_load_census_check(&why);
+	if (!err && feature == GJ_FEATURE_SAMPLES)
+		err = gj_load_samples_check(&why);
 	if (!err)
 		err = gj_load_object(load, image, feature, &why);
 	if (!err)
@@ -132,6 +134,8 @@ static int fill(const struct gj_load *load, struct gj_diag *diag)
 			err = fill_program(programs, &targets->binaries[i]);
 	if (!err)
 		err = gj_load_census_fill(load);
+	if (!err)
+		err = gj_load_samples_fill(load);
 	return err ? gj_diag_set(diag, err, "the targets find no room in their maps: %s",
 				 strerror(-err)) : 0;
 }
@@ -201,16 +205,22 @@ static int make(struct gj_load *load, struct gj_diag *diag)
 
 static void tell(const struct gj_load *load)
 {
+	char text[256];
+
 	for (size_t i = 0; i < load->object_cnt; i++) {
 		const struct gj_load_object *object = &load->objects[i];
 
 		if (feature_of(object->name) == GJ_FEATURE_CNT)
 			continue;
-		if (object->place_cnt)
+		if (feature_of(object->name) == GJ_FEATURE_SAMPLES) {
+			gj_load_samples_tell(load, text, sizeof(text));
+			say(load, "%s", text);
+		} else if (object->place_cnt) {
 			say(load, "%s: hooked at %u place%s", object->name, object->place_cnt,
 			    object->place_cnt == 1 ? "" : "s");
-		else
+		} else {
 			say(load, "%s: nothing is hooked in the target", object->name);
+		}
 	}
 	gj_budget_tell(load, load->options->say);
 	if (load->unnamed_cnt)
@@ -285,6 +295,7 @@ int gj_trace_start(const struct gj_trace_options *options, struct gj_diag *diag)
 		bpf_object__close(load.objects[i].object);
 	gj_load_stream_free(load.stream);
 	gj_load_targets_deinit(&load.targets);
+	gj_load_samples_deinit(&load.samples);
 	return err ? gj_diag_set(diag, err, "%s", why.err ? why.text : strerror(-err)) : 0;
 }
 

@@ -16,6 +16,7 @@ static const struct {
 	[GJ_FEATURE_THREADS] = { "threads", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_TCP] = { "tcp", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_CENSUS] = { "census", GJ_TIER_ALWAYS },
+	[GJ_FEATURE_SAMPLES] = { "samples", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, gj_hooks_gc, &gj_hooks_gc_cnt },
 	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, gj_hooks_alloc, &gj_hooks_alloc_cnt },
 	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, gj_hooks_netpoll, &gj_hooks_netpoll_cnt },

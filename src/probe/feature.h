@@ -13,6 +13,7 @@ enum gj_feature {
 	GJ_FEATURE_THREADS,    /* bpf/threads.bpf.c: run queue and off-CPU time; no hook in the target */
 	GJ_FEATURE_TCP,        /* bpf/tcp.bpf.c: retransmits; no hook */
 	GJ_FEATURE_CENSUS,     /* bpf/census.bpf.c: every goroutine's state, read by an iterator; no hook */
+	GJ_FEATURE_SAMPLES,    /* bpf/samples.bpf.c: stacks on CPU, by a timer; no hook */
 	GJ_FEATURE_GC,         /* bpf/gc.bpf.c */
 	GJ_FEATURE_ALLOC,      /* bpf/alloc.bpf.c */
 	GJ_FEATURE_NETPOLL,    /* bpf/netpoll.bpf.c */
