@@ -407,6 +407,16 @@ struct task_struct___last {
 	struct signal_struct___last *signal;
 } GJ_KERNEL_TYPE;
 
+/* Behind the change. A sample in the middle of it may have met the new code as the old program's. */
+SEC("tp_btf/sched_process_exec")
+int gj_samples_exec(__u64 *ctx __attribute__((unused)))
+{
+	__u32 tgid = gj_current_pid_tid((void *)bpf_get_current_task()) >> 32;
+
+	bpf_map_delete_elem(&samples_processes, &tgid);
+	return 0;
+}
+
 /* With its last thread a process goes; what was counted of it stays. */
 SEC("tp_btf/sched_process_exit")
 int gj_samples_exit(__u64 *ctx __attribute__((unused)))

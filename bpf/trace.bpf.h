@@ -120,8 +120,11 @@ static __always_inline const struct gj_trace_target *gj_target_adopt(struct task
 		return 0;
 	target = *program;
 	mm = (void *)BPF_CORE_READ(task, mm);
-	/* fs/binfmt_elf.c: start_code is where its lowest executable segment begins. */
-	target.bias = BPF_CORE_READ(mm, start_code) - target.exec_va;
+	/* fs/binfmt_elf.c: start_code is where its lowest executable segment begins, once it is mapped. */
+	target.bias = BPF_CORE_READ(mm, start_code);
+	if (!target.bias)
+		return 0;
+	target.bias -= target.exec_va;
 	target.inode = (__u64)inode;
 	target.generation = bpf_get_prandom_u32() | 1;
 	if (bpf_map_update_elem(&targets, &tgid, &target, BPF_ANY))

@@ -12,13 +12,14 @@
 #define MAX_PIDS 64 /* as many as bpf/profile.bpf.c has room for */
 
 static const char help[] =
-	"usage: gojitter profile [OPTION...] -p PID[,PID...]\n"
+	"usage: gojitter profile [OPTION...] -p PID[,PID...] | --instance NAME\n"
 	"\n"
 	"Samples the CPU time of Go processes, unwinds each stack in the kernel and\n"
 	"counts equal ones there; prints folded stacks or writes a pprof profile, kernel\n"
 	"part included. Ends after --for, with the processes, or by SIGINT.\n"
 	"\n"
 	"  -p, --pid=PID        processes that are running\n"
+	"      --instance=NAME  what gojitter trace has sampled under that name so far\n"
 	"  -F, --freq=HZ        samples a second and processor (99)\n"
 	"      --for=TIME       how long: 500ms, 10s, 2m\n"
 	"  -o, --output=FILE    a pprof profile, for go tool pprof\n"
@@ -30,10 +31,11 @@ static const char help[] =
 	"  -q, --quiet          say nothing but errors\n"
 	"  -h, --help           this text\n";
 
-enum { OPT_FOR = 256, OPT_FOLDED, OPT_BY, OPT_COMPARE_FP, OPT_COST };
+enum { OPT_FOR = 256, OPT_INSTANCE, OPT_FOLDED, OPT_BY, OPT_COMPARE_FP, OPT_COST };
 
 static const struct option options[] = {
 	{ "pid", required_argument, NULL, 'p' },
+	{ "instance", required_argument, NULL, OPT_INSTANCE },
 	{ "freq", required_argument, NULL, 'F' },
 	{ "for", required_argument, NULL, OPT_FOR },
 	{ "output", required_argument, NULL, 'o' },
@@ -51,6 +53,7 @@ struct arguments {
 	struct gj_profile_options profile;
 	uint32_t pids[MAX_PIDS];
 	bool is_folded;
+	bool is_how; /* an option says how to sample */
 };
 
 /* False when the option's value is wrong. */
@@ -58,12 +61,15 @@ static bool take_option(struct arguments *args, int c, const char *value)
 {
 	struct gj_profile_options *profile = &args->profile;
 
+	args->is_how |= c == 'p' || c == 'F' || c == OPT_FOR || c == OPT_BY ||
+			c == OPT_COMPARE_FP || c == OPT_COST;
 	switch (c) {
 	case 'p': return gj_cmd_pids(value, args->pids, MAX_PIDS, &profile->pid_cnt);
 	case 'F': return gj_cmd_number(&value, 20000, "", &profile->hz);
 	case 'o': profile->output = value; return *value;
 	case 'q': profile->say = gj_cmd_say_nothing; return true;
 	case OPT_FOR: return gj_cmd_time(value, &profile->for_ns);
+	case OPT_INSTANCE: profile->instance = value; return true;
 	case OPT_FOLDED: args->is_folded = true; return true;
 	case OPT_BY: profile->by_goid = true; return !strcmp(value, "goid");
 	case OPT_COMPARE_FP: profile->compare_fp = true; return true;
@@ -94,8 +100,10 @@ static int parse(struct arguments *args, int argc, char **argv)
 	}
 	if (optind < argc)
 		return gj_cmd_usage("profile", "%s: not understood", argv[optind]) + 1;
-	if (!args->profile.pid_cnt)
-		return gj_cmd_usage("profile", "nothing to profile; give -p PID") + 1;
+	if (args->profile.instance && args->is_how)
+		return gj_cmd_usage("profile", "--instance has been sampled; only -o, --folded and -q go with it") + 1;
+	if (!args->profile.pid_cnt && !args->profile.instance)
+		return gj_cmd_usage("profile", "nothing to profile; give -p PID or --instance NAME") + 1;
 	return 0;
 }
 

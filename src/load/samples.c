@@ -117,11 +117,13 @@ static int add_program(struct gj_load_samples *samples, const struct gj_load_bin
 	if (!err && code.range_cnt <= GJ_SAMPLES_RANGES)
 		program->range_cnt = code.range_cnt;
 	program->target = code.target;
+	program->target.go_lo = gj_gotab_info(binary->gotab)->text_va;
 	program->vdso = code.vdso;
 	program->runtime = runtime_of(&binary->target, &code);
 	program->ino = binary->ino;
 	program->dev = (uint32_t)major(binary->dev) << 20 | (minor(binary->dev) & 0xfffff);
-	if (strlen(binary->label) < sizeof(program->path))
+	/* A library's file is not what the label says. */
+	if (!binary->live && strlen(binary->label) < sizeof(program->path))
 		strcpy(program->path, binary->label);
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "stitch/stitch.h"
 
 struct gj_profile_options {
+	const char *instance; /* of gojitter trace, whose samples are taken; NULL: sample @pids */
 	const uint32_t *pids; /* at least one */
 	unsigned int pid_cnt;
 	unsigned int hz;      /* samples a second and processor */
@@ -29,12 +30,13 @@ struct gj_profile_options {
 	bool by_goid;         /* count each goroutine's stacks apart */
 	bool compare_fp;      /* the kernel's own walk beside ours */
 	bool cost;            /* measure the program, print no profile */
+	uint64_t begin_ns;    /* CLOCK_MONOTONIC, of the first sample; 0: now */
 	/* One line without newline. */
 	void (*say)(const char *line);
 };
 
 /*
- * gj_profile_run - take one profile
+ * gj_profile_run - take one profile, or what an instance has counted so far
  *
  * Returns 0; -EPERM when the kernel does not let this user do it, -EOPNOTSUPP
  * when it cannot, or gojitter was built without BPF; -ENOENT when a process is
@@ -157,9 +159,20 @@ int gj_kallsyms_find(const struct gj_kallsyms *kallsyms, uint64_t va,
 /* The BPF program, loaded. */
 struct gj_profiler;
 
-/* One stack of one round and how often it was seen. */
+/* A program that is known by its file alone. */
+struct gj_profile_gone {
+	const char *path;
+	struct gj_image *image; /* NULL: it is not there any more */
+};
+
+/* Stands for all of the kernel's part in a stack: no address anything is at. */
+#define GJ_PROFILE_THE_KERNEL (1ull << 63)
+
+/* One stack and how often it was seen. */
 struct gj_profile_entry {
 	uint32_t pid;
+	const struct gj_profile_gone *gone; /* NULL: the process is there */
+	uint64_t bias; /* with @gone: run-time less link-time addresses */
 	uint64_t goid; /* 0: none, or not asked for */
 	uint64_t cnt;
 	const struct gj_profile_stack *stack; /* for the call */
@@ -176,6 +189,8 @@ void gj_profiler_stop(struct gj_profiler *profiler);
 int gj_profiler_drain(struct gj_profiler *profiler,
 		      int (*take)(void *data, const struct gj_profile_entry *entry), void *data,
 		      struct gj_diag *diag);
+/* All keys of a map of ours at this moment, one after another in @keys. 0 or -ENOMEM. */
+int gj_profile_keys(int map_fd, size_t key_bytes, struct gj_buf *keys);
 void gj_profiler_sums(struct gj_profiler *profiler, struct gj_profile_sums *sums_out);
 /* Of all samples. */
 uint64_t gj_profiler_count(const struct gj_profile_sums *sums);
@@ -185,6 +200,13 @@ struct gj_profile_cost {
 	uint64_t samples;
 };
 void gj_profiler_cost(struct gj_profiler *profiler, struct gj_profile_cost *cost_out);
+
+/* How many, how many whole, and why the others are not. */
+void gj_profile_say_sums(const struct gj_profile_options *options,
+			 const struct gj_profile_sums *sums, uint64_t lasted_ns);
+
+/* gj_profile_run with options->instance (src/profile/pinned.c). */
+int gj_profile_run_pinned(const struct gj_profile_options *options, struct gj_diag *diag);
 
 /* The way from entries to text. */
 struct gj_profile_sink;

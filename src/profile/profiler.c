@@ -193,12 +193,11 @@ int gj_profiler_start(struct gj_profiler *profiler, struct gj_diag *diag)
 	return err ? refuse(err, "sample all processors", diag) : 0;
 }
 
-/* All keys of a map at this moment, one after another in @keys. */
-static int list_keys(int fd, size_t key_bytes, struct gj_buf *keys)
+int gj_profile_keys(int map_fd, size_t key_bytes, struct gj_buf *keys)
 {
 	uint8_t key[64], *before = NULL;
 
-	while (!bpf_map_get_next_key(fd, before, key)) {
+	while (!bpf_map_get_next_key(map_fd, before, key)) {
 		gj_buf_add(keys, key, key_bytes);
 		before = key;
 	}
@@ -252,9 +251,9 @@ int gj_profiler_drain(struct gj_profiler *profiler,
 
 	skel->bss->gj_round = round + 1;
 	nanosleep(&grace, NULL);
-	err = list_keys(bpf_map__fd(skel->maps.gj_prof_count), sizeof(struct gj_profile_key), &counts);
+	err = gj_profile_keys(bpf_map__fd(skel->maps.gj_prof_count), sizeof(struct gj_profile_key), &counts);
 	if (!err)
-		err = list_keys(bpf_map__fd(skel->maps.gj_prof_stack),
+		err = gj_profile_keys(bpf_map__fd(skel->maps.gj_prof_stack),
 				sizeof(struct gj_profile_stack_key), &stacks);
 	if (!err)
 		err = take_counts(profiler, round, &counts, take, data);

@@ -32,11 +32,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static void say(const struct run *run, struct gj_buf *line)
+static void say(const struct gj_profile_options *options, struct gj_buf *line)
 {
 	gj_buf_chr(line, '\0');
 	if (!line->failed)
-		run->options->say(line->data);
+		options->say(line->data);
 	gj_buf_deinit(line);
 }
 
@@ -53,7 +53,7 @@ static void say_rows(const struct run *run)
 	gj_buf_fmt(&line, "%zu rows of %zu images, %.1f MiB in the kernel, made in %.0f ms",
 		   rows->size_bytes / sizeof(struct gj_unwind_row), run->targets.image_cnt,
 		   (double)(rows->size_bytes + run->targets.pages.size_bytes) / (1 << 20), (double)run->targets.rows_ns / 1e6);
-	say(run, &line);
+	say(run->options, &line);
 }
 
 /* Why stacks ended before their root, by enum gj_profile_end. */
@@ -85,7 +85,8 @@ uint64_t gj_profiler_count(const struct gj_profile_sums *sums)
 	return cnt;
 }
 
-static void say_losses(const struct run *run, const struct gj_profile_sums *sums)
+static void say_losses(const struct gj_profile_options *options,
+		       const struct gj_profile_sums *sums)
 {
 	uint64_t lost = sums->lost_stack + sums->lost_count;
 	struct gj_buf line = { 0 };
@@ -96,13 +97,28 @@ static void say_losses(const struct run *run, const struct gj_profile_sums *sums
 				   (unsigned long long)ends_of(sums)[end],
 				   percent(ends_of(sums)[end], gj_profiler_count(sums)), cuts[end]);
 	if (lost)
-		gj_buf_fmt(&line, "%slost: %llu, the kernel's maps were full; take fewer samples (-F)",
-			   line.size_bytes ? "; " : "", (unsigned long long)lost);
+		gj_buf_fmt(&line, "%slost: %llu, the kernel's maps were full%s",
+			   line.size_bytes ? "; " : "", (unsigned long long)lost,
+			   options->instance ? "" : "; take fewer samples (-F)");
 	if (sums->other_program)
 		gj_buf_fmt(&line, "%s%llu samples of a process that runs another program by now",
 			   line.size_bytes ? "; " : "", (unsigned long long)sums->other_program);
 	if (line.size_bytes)
-		say(run, &line);
+		say(options, &line);
+}
+
+void gj_profile_say_sums(const struct gj_profile_options *options,
+			 const struct gj_profile_sums *sums, uint64_t lasted_ns)
+{
+	struct gj_buf line = { 0 };
+	uint64_t samples = gj_profiler_count(sums);
+
+	gj_buf_fmt(&line, "%llu samples in %.1f s, %.2f %% complete; %llu without a goroutine",
+		   (unsigned long long)samples, (double)lasted_ns / 1e9,
+		   percent(sums->complete, samples),
+		   (unsigned long long)(sums->no_goroutine + sums->no_runtime));
+	say(options, &line);
+	say_losses(options, sums);
 }
 
 static void say_sums(const struct run *run)
@@ -113,17 +129,12 @@ static void say_sums(const struct run *run)
 
 	gj_profiler_sums(run->profiler, &sums);
 	samples = gj_profiler_count(&sums);
-	gj_buf_fmt(&line, "%llu samples in %.1f s, %.2f %% complete; %llu without a goroutine",
-		   (unsigned long long)samples, (double)(now_ns() - run->begin_ns) / 1e9,
-		   percent(sums.complete, samples),
-		   (unsigned long long)(sums.no_goroutine + sums.no_runtime));
-	say(run, &line);
-	say_losses(run, &sums);
+	gj_profile_say_sums(run->options, &sums, now_ns() - run->begin_ns);
 	if (!run->options->compare_fp)
 		return;
 	gj_buf_fmt(&line, "the kernel's own walk: %.2f %% end at a root, %.2f %% have the leaf's caller",
 		   percent(sums.fp_complete, samples), percent(sums.fp_caller, samples));
-	say(run, &line);
+	say(run->options, &line);
 }
 
 static void say_cost(const struct run *run)
@@ -136,10 +147,10 @@ static void say_cost(const struct run *run)
 		   "a sample takes %llu ns (mean of %llu); a program that does nothing %llu ns, the kernel's own walk %llu ns",
 		   (unsigned long long)cost.ours_ns, (unsigned long long)cost.samples,
 		   (unsigned long long)cost.empty_ns, (unsigned long long)cost.fp_ns);
-	say(run, &line);
+	say(run->options, &line);
 	gj_buf_fmt(&line, "at %u samples a second that is %.3f %% of a processor", run->options->hz,
 		   (double)cost.ours_ns * run->options->hz / 1e7);
-	say(run, &line);
+	say(run->options, &line);
 }
 
 /* SIGINT and SIGTERM end the profile, which is then written. */
@@ -257,8 +268,11 @@ static int prepare(struct run *run, struct gj_diag *diag)
 int gj_profile_run(const struct gj_profile_options *options, struct gj_diag *diag)
 {
 	struct run run = { .options = options, .signal_fd = -1 };
-	int err = prepare(&run, diag);
+	int err;
 
+	if (options->instance)
+		return gj_profile_run_pinned(options, diag);
+	err = prepare(&run, diag);
 	if (!err && options->cost) {
 		err = measure(&run, diag);
 	} else if (!err) {

@@ -19,7 +19,8 @@ struct gj_profile_sink {
 	struct gj_profile_targets *targets;
 	struct gj_kallsyms *kallsyms; /* NULL until a stack holds the kernel's part */
 	struct gj_session *session;
-	const struct gj_profile_process *process; /* of the entry at hand */
+	const struct gj_profile_process *process; /* of the entry at hand; NULL: it is gone */
+	const struct gj_profile_entry *entry;
 	uint64_t chain[GJ_PROFILE_KERNEL + GJ_PROFILE_USER + 2];
 	char exe[32]; /* of a process whose file has lost its name */
 	int fd;
@@ -45,12 +46,31 @@ static void name_symbol(struct gj_profile_image *image, uint64_t file_off,
 	mapping->sym_off = va - symbol.va;
 }
 
+/* In a program whose process is not there any more: its own code is known, nothing else. */
+static int resolve_gone(const struct gj_profile_entry *entry, uint64_t ip,
+			struct gj_mapping *mapping_out)
+{
+	const struct gj_profile_gone *gone = entry->gone;
+
+	if (!gone->image ||
+	    gj_image_va_to_off(gone->image, ip - entry->bias, &mapping_out->file_off))
+		return -ENOENT;
+	mapping_out->dso = gone->path;
+	return 0;
+}
+
 static int resolve(void *data, uint64_t ip, struct gj_mapping *mapping_out)
 {
 	struct gj_profile_sink *sink = data;
 	const struct gj_vma *vma;
 
 	*mapping_out = (struct gj_mapping){ 0 };
+	if (ip == GJ_PROFILE_THE_KERNEL) {
+		*mapping_out = (struct gj_mapping){ .dso = "[kernel.kallsyms]", .sym = "[kernel]" };
+		return 0;
+	}
+	if (!sink->process && !(ip >> 63))
+		return resolve_gone(sink->entry, ip, mapping_out);
 	if (ip >> 63)
 		return sink->kallsyms ? gj_kallsyms_find(sink->kallsyms, ip, mapping_out) : -ENOENT;
 	vma = gj_maps_find(sink->process->maps, ip);
@@ -116,7 +136,7 @@ struct gj_profile_sink *gj_profile_sink_new(const struct gj_profile_options *opt
 	}
 	sink->options = options;
 	sink->targets = targets;
-	sink->begin_ns = now_ns();
+	sink->begin_ns = options->begin_ns ? options->begin_ns : now_ns();
 	sink->fd = STDOUT_FILENO;
 	if (options->output)
 		sink->fd = open(options->output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -150,6 +170,14 @@ static size_t make_chain(struct gj_profile_sink *sink, const struct gj_profile_s
 	return cnt;
 }
 
+/* Near enough: what a program is called when nobody renames it, but for its length. */
+static const char *comm_of(const struct gj_profile_gone *gone)
+{
+	const char *slash = strrchr(gone->path, '/');
+
+	return slash ? slash + 1 : gone->path;
+}
+
 int gj_profile_sink_take(void *data, const struct gj_profile_entry *entry)
 {
 	struct gj_profile_sink *sink = data;
@@ -172,13 +200,14 @@ int gj_profile_sink_take(void *data, const struct gj_profile_entry *entry)
 		.has_goid = entry->goid > 0,
 	};
 
-	sink->process = gj_profile_process(sink->targets, entry->pid);
-	if (!sink->process || !sample.chain_cnt)
+	sink->entry = entry;
+	sink->process = entry->gone ? NULL : gj_profile_process(sink->targets, entry->pid);
+	if ((!sink->process && !entry->gone) || !sample.chain_cnt)
 		return 0;
 	if (sample.is_kernel && !sink->kallsyms && !(sink->kallsyms = gj_kallsyms_new()))
 		return -ENOMEM;
 	sink->has_begun = true;
-	sample.comm = sink->process->comm;
+	sample.comm = sink->process ? sink->process->comm : comm_of(entry->gone);
 	sample.ip = sink->chain[1];
 	for (uint64_t i = 0; i < entry->cnt; i++)
 		gj_session_sample(sink->session, &sample);
