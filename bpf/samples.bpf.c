@@ -121,18 +121,22 @@ static __always_inline __u64 vdso_of(struct task_struct *task)
 	return mm ? (__u64)BPF_CORE_READ(mm, context.vdso) : 0;
 }
 
-/* A process that came after the start, or called exec: its program's code, where it is now. */
-static __always_inline struct gj_samples_process *
-adopt(__u32 tgid, const struct gj_trace_target *target, __u64 vdso)
+/*
+ * A process that came after the start, or called exec: its program's code, where it is
+ * now. 1: it has an entry. Global, so that the verifier goes through it once, by itself.
+ */
+__attribute__((noinline)) int gj_samples_adopt(__u32 tgid, __u64 vdso)
 {
-	__u32 zero = 0, number = target->program;
+	const struct gj_trace_target *target = bpf_map_lookup_elem(&targets, &tgid);
+	__u32 zero = 0, number = target ? target->program : 0;
 	const struct gj_samples_program *program = bpf_map_lookup_elem(&samples_programs, &number);
 	struct gj_samples_process *process = bpf_map_lookup_elem(&samples_new, &zero);
 	struct gj_unwind_range *range;
-	__u64 bias = target->bias;
+	__u64 bias;
 
-	if (!program || !process || !program->range_cnt)
+	if (!target || !program || !process || !program->range_cnt)
 		return 0;
+	bias = target->bias;
 	bpf_probe_read_kernel(&process->target, sizeof(process->target), &program->target);
 	process->runtime = program->runtime;
 	process->vdso = vdso;
@@ -158,7 +162,7 @@ adopt(__u32 tgid, const struct gj_trace_target *target, __u64 vdso)
 		gj_drop(drop_map_full);
 		return 0;
 	}
-	return bpf_map_lookup_elem(&samples_processes, &tgid);
+	return 1;
 }
 
 struct walk {
@@ -169,18 +173,19 @@ struct walk {
 	__u64 hash; /* of the functions so far */
 };
 
-/* Entry of the function that @off is in, both bytes from runtime.text. */
-static __always_inline __u32 find_entry(const struct gj_samples_program *program, __u32 off)
+/*
+ * Entry of the function that @off is in, both bytes from runtime.text; of samples_functions
+ * those from @first on. Global, so that the verifier goes through it once, by itself.
+ */
+__attribute__((noinline)) __u32 gj_samples_entry(__u32 first, __u32 cnt, __u32 off)
 {
-	__u32 first = program->first_function, cnt = program->function_cnt, index;
 	const __u32 *entry;
 
 	for (int i = 0; i < FUNCTION_STEPS; i++) {
-		__u32 half = cnt >> 1;
+		__u32 half = cnt >> 1, index = first + half;
 
 		if (!half)
 			break;
-		index = first + half;
 		entry = bpf_map_lookup_elem(&samples_functions, &index);
 		if (!entry)
 			return 0;
@@ -197,6 +202,7 @@ static __always_inline __u32 function_at(const struct walk *walk, __u64 va)
 	const struct gj_unwind_target *code = &walk->process->target;
 	struct work *work = walk->work;
 	struct function_memo *memo = &work->functions[(va ^ va >> 9) & (FUNCTION_MEMOS - 1)];
+	__u32 entry;
 
 	if (va < code->go_lo || va >= code->go_hi || !walk->program->function_cnt)
 		return not_go;
@@ -204,8 +210,9 @@ static __always_inline __u32 function_at(const struct walk *walk, __u64 va)
 		return memo->func;
 	memo->va = va;
 	memo->space = work->space;
-	memo->func = walk->target->program << GJ_FUNC_SHIFT |
-		     ((find_entry(walk->program, (__u32)(va - code->go_lo)) + 1) & GJ_FUNC_MASK);
+	entry = gj_samples_entry(walk->program->first_function, walk->program->function_cnt,
+				 (__u32)(va - code->go_lo));
+	memo->func = walk->target->program << GJ_FUNC_SHIFT | ((entry + 1) & GJ_FUNC_MASK);
 	return memo->func;
 }
 
@@ -230,11 +237,9 @@ static long walk_step(__u32 index, struct walk *walk)
 	struct work *work = walk->work;
 
 	(void)index;
-	if (gj_unwind_step(&work->unwind, &walk->process->target, &walk->process->runtime,
-			   work->memo, &work->stack))
-		return 1;
 	note_frame(walk);
-	return 0;
+	return gj_unwind_step(&work->unwind, &walk->process->target, &walk->process->runtime,
+			      work->memo, &work->stack);
 }
 
 /* 1: no more to clear. */
@@ -348,8 +353,11 @@ static __always_inline _Bool find_process(struct task_struct *task, __u32 tgid, 
 	walk->work = bpf_map_lookup_elem(&samples_work, &zero);
 	walk->program = bpf_map_lookup_elem(&samples_programs, &number);
 	walk->process = bpf_map_lookup_elem(&samples_processes, &tgid);
-	if (!walk->process || walk->process->vdso != vdso)
-		walk->process = adopt(tgid, walk->target, vdso);
+	if (!walk->process || walk->process->vdso != vdso) {
+		if (!gj_samples_adopt(tgid, vdso))
+			return 0;
+		walk->process = bpf_map_lookup_elem(&samples_processes, &tgid);
+	}
 	return walk->work && walk->program && walk->process;
 }
 
@@ -378,7 +386,6 @@ int gj_samples(struct bpf_perf_event_data *ctx)
 	walk.work->stack.end = GJ_PROF_CUT_LIMIT;
 	gj_unwind_begin(&walk.work->unwind, &walk.process->runtime, &thread, has_runtime,
 			&walk.work->stack, walk.work->space, ip, sp, bp);
-	note_frame(&walk);
 	bpf_loop(GJ_PROFILE_USER, walk_step, &walk, 0);
 	note_start(&walk, &thread, has_runtime);
 	walk.work->key.of.stack = walk.hash;

@@ -258,6 +258,9 @@ UNIT_TESTS += events
 FUZZ_TARGETS += events
 CHECK_SCRIPTS += tests/trace/events.sh
 BENCH_SCRIPTS += tests/bench/events.sh
+# Samples that gojitter trace takes.
+CHECK_SCRIPTS += tests/trace/samples.sh
+BENCH_SCRIPTS += tests/bench/samples.sh
 
 # What gojitter trace hooks.
 UNIT_TESTS += plan

@@ -58,8 +58,7 @@ folded() { "$gojitter" profile --instance "$ours" --folded -o "$work/folded" 2>"
 by_pid()
 {
 	run_kinds 1000 || return 1
-	at=$(cpu_of "$pid")
-	trace -p "$pid" && freeze 2 && used=$(cpu_of "$pid") && folded || { cat "$work/said"; return 1; }
+	trace -p "$pid" && at=$(cpu_of "$pid") && freeze 2 && used=$(cpu_of "$pid") && folded || { cat "$work/said"; return 1; }
 	cat "$work/said"
 	python3 tests/trace/samples.py "$dir" $hz "$(echo "$used $at" | awk '{ print $1 - $2 }')" &&
 		tests/bpf/profile.py --any "$work/truth" "$work/folded"
