@@ -186,6 +186,7 @@ static void show_feature(const struct gj_program *program, enum gj_feature featu
 			 const struct costs *costs)
 {
 	enum gj_tier tier = gj_feature_tier(feature);
+	const char *cost = gj_feature_cost(feature);
 	struct gj_feature_plan plan;
 	unsigned int spec_cnt;
 
@@ -198,7 +199,7 @@ static void show_feature(const struct gj_program *program, enum gj_feature featu
 	if (plan.err)
 		printf("; unavailable: %s\n", plan.reason);
 	else if (!spec_cnt)
-		printf("; no hook in the target\n");
+		printf("; no hook in the target%s%s\n", cost ? "; " : "", cost ? cost : "");
 	else
 		printf("%s%s\n", plan.reason[0] ? "; " : "", plan.reason);
 	for (unsigned int i = 0; i < plan.hook_cnt && !plan.err; i++)

@@ -16,9 +16,13 @@ void gj_cmd_print_features(void)
 {
 	uint32_t features = gj_trace_features();
 
-	for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++)
+	for (unsigned int i = 0; i < GJ_FEATURE_CNT; i++) {
+		const char *cost = gj_feature_cost(i);
+
 		if (features & 1u << i)
-			printf("%-11s %s\n", gj_feature_name(i), tiers[gj_feature_tier(i)]);
+			printf("%-11s %s%s%s\n", gj_feature_name(i), tiers[gj_feature_tier(i)],
+			       cost ? "; " : "", cost ? cost : "");
+	}
 }
 
 uint32_t gj_cmd_default_features(void)

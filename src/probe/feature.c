@@ -12,11 +12,13 @@ static const struct {
 	enum gj_tier tier;
 	const struct gj_hook_spec *specs;
 	const unsigned int *cnt;
+	const char *cost;
 } features[] = {
 	[GJ_FEATURE_THREADS] = { "threads", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_TCP] = { "tcp", GJ_TIER_ALWAYS },
 	[GJ_FEATURE_CENSUS] = { "census", GJ_TIER_ALWAYS },
-	[GJ_FEATURE_SAMPLES] = { "samples", GJ_TIER_ALWAYS },
+	[GJ_FEATURE_SAMPLES] = { .name = "samples", .tier = GJ_TIER_ALWAYS,
+				 .cost = "49 samples a second and processor (-F), about 0.02 % of each" },
 	[GJ_FEATURE_GC] = { "gc", GJ_TIER_RARE, gj_hooks_gc, &gj_hooks_gc_cnt },
 	[GJ_FEATURE_ALLOC] = { "alloc", GJ_TIER_RARE, gj_hooks_alloc, &gj_hooks_alloc_cnt },
 	[GJ_FEATURE_NETPOLL] = { "netpoll", GJ_TIER_RARE, gj_hooks_netpoll, &gj_hooks_netpoll_cnt },
@@ -43,6 +45,11 @@ int gj_feature_find(const char *name, size_t name_bytes, enum gj_feature *featur
 enum gj_tier gj_feature_tier(enum gj_feature feature)
 {
 	return features[feature].tier;
+}
+
+const char *gj_feature_cost(enum gj_feature feature)
+{
+	return features[feature].cost;
 }
 
 const struct gj_hook_spec *gj_feature_specs(enum gj_feature feature, unsigned int *cnt_out)

@@ -68,6 +68,8 @@ const char *gj_feature_name(enum gj_feature feature); /* "gc": of --what, of doc
 /* -ENOENT: no such feature. */
 int gj_feature_find(const char *name, size_t name_bytes, enum gj_feature *feature_out);
 enum gj_tier gj_feature_tier(enum gj_feature feature);
+/* What one that hooks nothing costs, in words; NULL: nothing that is not counted by events. */
+const char *gj_feature_cost(enum gj_feature feature);
 /* Its rows; none for features without hooks. Static. */
 const struct gj_hook_spec *gj_feature_specs(enum gj_feature feature, unsigned int *cnt_out);
 
