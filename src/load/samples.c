@@ -49,6 +49,10 @@ int gj_load_samples_check(struct gj_diag *diag)
 				   strerror(-event_fd));
 	err = probe_link(event_fd);
 	close(event_fd);
+	/* 0: it is not there; what cannot be asked is seen when the object is loaded. */
+	if (!err && libbpf_probe_bpf_helper(BPF_PROG_TYPE_PERF_EVENT, BPF_FUNC_loop, NULL) == 0)
+		return gj_diag_set(diag, -EOPNOTSUPP,
+				   "samples cannot be had: this kernel has no bpf_loop, by which stacks are walked (Linux 5.17 has)");
 	if (!err)
 		return 0;
 	return gj_diag_set(diag, -EOPNOTSUPP,
