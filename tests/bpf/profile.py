@@ -43,7 +43,7 @@ def read_folded(path):
 def is_right(frames, kind):
     # main.work itself may be interrupted, or preempted in its prologue.
     leaves = [i for i, frame in enumerate(frames)
-              if re.match(r"asm_|entry_|ret_from_|runtime\.(morestack|asyncPreempt|sig|cgoSig)|__restore_rt|\[libc", frame)]
+              if re.match(r"asm_|entry_|ret_from_|runtime\.(morestack|asyncPreempt|sig|cgoSig)|__restore_rt|\[libc|\[kernel", frame)]
     user = frames[:leaves[0]] if leaves else frames
     at = user.index("main.worker") if "main.worker" in user else 99
     if at > 2 or user[at:at + 3] != ["main.worker", "main.work", "main." + kind][:len(user) - at]:

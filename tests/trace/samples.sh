@@ -29,6 +29,14 @@ untrace() { "$gojitter" untrace --instance "$ours"; }
 kill_all() { kill -9 $(cat "$work/pids") 2>/dev/null; : >"$work/pids"; }
 trap 'kill_all; load_clean' EXIT
 
+# A file of our own: others may run the same fixture.
+build() # VERSION VARIANT
+{
+	cached=$(tests/fixtures/build.sh "$1" kinds "$2") || { tap_fail "Go $1 builds kinds" "$cached"; return 1; }
+	binary=$work/kinds-$1-$2
+	cp "$cached" "$binary"
+}
+
 # Starts kinds, which ends after so many seconds of processor time; its number is $pid.
 run_kinds() # SECONDS [PROFILE]
 {
@@ -81,6 +89,35 @@ by_file() # VERSION
 		tests/bpf/profile.py --any "$work/truth" "$work/folded" "$work/top"
 }
 
+# Addresses that found no room: here, that are taken away. The samples are in `samples` still.
+without_lines()
+{
+	bpftool -j map dump pinned "$dir/samples_lines" | python3 -c '
+import json, sys
+for entry in json.load(sys.stdin):
+    print("map delete pinned", sys.argv[1], "key", *entry["key"])' "$dir/samples_lines" >"$work/batch"
+	[ -s "$work/batch" ] && bpftool batch file "$work/batch" >/dev/null || return 1
+	mv "$work/folded" "$work/lines"
+	folded || { cat "$work/said"; return 1; }
+	cat "$work/said"
+	grep -q 'by function only' "$work/said" || return 1
+	python3 - "$work/lines" "$work/folded" <<-'EOF'
+	import sys
+	lines, functions = ([line.rsplit(" ", 1) for line in open(path)] for path in sys.argv[1:])
+	totals = [sum(int(count) for _, count in stacks) for stacks in (lines, functions)]
+	stacks = [stack.split(";")[1:] for stack, _ in functions]
+	# Of deeper ones the outermost are not kept.
+	bad = [s for s in stacks if s[0] not in ("runtime.goexit", "runtime.mstart", "runtime.mcall", "runtime.morestack",
+	                                  "runtime.systemstack", "runtime.rt0_go")
+	       and len(s) < 32]
+	bad += [s for s in stacks if "main.worker" in s[:-1] and not
+	        s[s.index("main.worker") + 1].startswith(("main.work", "main.goid", "fmt.", "runtime.", "sync.", "[kernel]"))]
+	ours = sum("main.worker" in s for s in stacks)
+	print(f"{totals[1]} samples by function of {totals[0]}; {ours} stacks of workers, {len(bad)} wrong", *bad[:3])
+	sys.exit(totals[0] != totals[1] or bool(bad) or ours < 10)
+	EOF
+}
+
 end()
 {
 	note
@@ -89,13 +126,14 @@ end()
 }
 
 for version in ${GJ_GO_VERSIONS:-1.19 1.22 1.27}; do
-	binary=$(tests/fixtures/build.sh "$version" kinds exe) || { tap_fail "Go $version builds kinds"; continue; }
+	build "$version" exe || continue
 	check "Go $version: a process that comes, beside its own profile" by_file "$version"
 	end
 done
-binary=$(tests/fixtures/build.sh 1.27 kinds cgo) && check 'Go 1.27, cgo: a process that runs' by_pid
+build 1.27 cgo && check 'Go 1.27, cgo: a process that runs' by_pid
 end
-binary=$(tests/fixtures/build.sh 1.19 kinds pie+strip) && check 'Go 1.19, PIE, stripped: a process that runs' by_pid
+build 1.19 pie+strip && check 'Go 1.19, PIE, stripped: a process that runs' by_pid &&
+	check 'without addresses: the same by function' without_lines
 end
 tap_check 'untrace leaves nothing' nothing_left
 
@@ -120,7 +158,7 @@ cut_is_counted()
 	sys.exit(not (cut == dropped and not bad and deep))
 	EOF
 }
-binary=$(tests/fixtures/build.sh 1.27 kinds cgo) && check 'C code mapped later: cut stacks are counted' cut_is_counted
+build 1.27 cgo && check 'C code mapped later: cut stacks are counted' cut_is_counted
 end
 
 # The same number, another address space: what was known of the code before is no more so.
@@ -133,14 +171,13 @@ again()
 	until_true grep -q ready "$work/truth" && freeze 2 && folded && cat "$work/said" &&
 		tests/bpf/profile.py --any "$work/truth" "$work/folded"
 }
-binary=$(tests/fixtures/build.sh 1.27 kinds pie) && check 'processes one after the other, PIE' again
+build 1.27 pie && check 'processes one after the other, PIE' again
 end
 
 # Two programs, whose functions' numbers overlap.
 two()
 {
-	one=$(tests/fixtures/build.sh 1.19 kinds exe)
-	binary=$(tests/fixtures/build.sh 1.27 kinds exe)
+	build 1.19 exe && one=$binary && build 1.27 exe || return 1
 	trace -e "$one" -e "$binary" || return 1
 	"$one" 1000 >"$work/other" 2>/dev/null &
 	other=$!
@@ -165,7 +202,7 @@ check 'two programs in one instance' two
 end
 
 # In the default set, and when it cannot be had.
-binary=$(tests/fixtures/build.sh 1.27 kinds exe)
+build 1.27 exe
 run_kinds 1000
 tap_check 'in the default set' sh -c "'$gojitter' trace -p $pid --instance $ours 2>&1 | grep '^gojitter: samples: .* 49 a second' && [ -e $dir/samples ]"
 untrace
