@@ -28,6 +28,7 @@ untrace() { "$gojitter" untrace --instance "$ours"; }
 : >"$work/pids"
 kill_all() { kill -9 $(cat "$work/pids") 2>/dev/null; : >"$work/pids"; }
 trap 'kill_all; load_clean' EXIT
+trap 'exit 1' HUP INT TERM
 
 # A file of our own: others may run the same fixture.
 build() # VERSION VARIANT
