@@ -176,7 +176,7 @@ static void test_hostile(void **state)
 	static const uint32_t values[] = { 0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff };
 	unsigned int read_cnt;
 	size_t size_bytes;
-	uint8_t *bytes = ew_file(CNT, &size_bytes), *copy = malloc(size_bytes);
+	uint8_t *bytes = ew_file(8, &size_bytes), *copy = malloc(size_bytes);
 
 	(void)state;
 	for (size_t off = 0; off + 4 <= size_bytes; off++)
