@@ -96,6 +96,14 @@ static int print_all(struct gj_events *events, uint64_t kinds, bool is_json, str
 	return err ? err : more;
 }
 
+/* Those that could not be put where they belong any more. */
+static void tell_late(const struct gj_events *events)
+{
+	if (gj_events_late(events))
+		fprintf(stderr, "gojitter: %llu events stand behind later ones: their threads stood still before they could tell them\n",
+			(unsigned long long)gj_events_late(events));
+}
+
 int gj_cmd_events(int argc, char **argv)
 {
 	struct gj_events *events = NULL;
@@ -125,6 +133,8 @@ int gj_cmd_events(int argc, char **argv)
 	err = gj_events_open(argv[optind], &events, &diag);
 	if (!err)
 		err = print_all(events, kinds, is_json, &diag);
+	if (!err)
+		tell_late(events);
 	gj_events_close(events);
 	return err ? gj_cmd_fail_diag(err, &diag) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Events from the programs of an instance to a file: a buffer is emptied every
- * ROUND_NS, what is older than WINDOW_NS is written in order of time.
+ * ROUND_NS, what is older than WINDOW_NS is written in order of time every FLUSH_ROUNDS.
  *
  * A program reads the clock before it takes its place in the buffer, and may be
  * preempted between; so what comes out is in order but for the window.
@@ -23,7 +23,8 @@
 #include "load/instance.h"
 
 #define ROUND_NS 20000000
-#define WINDOW_NS 20000000
+#define WINDOW_NS 200000000         /* threads of a busy machine stand still that long */
+#define FLUSH_ROUNDS 5
 #define MAX_ROUND_EVENTS (1u << 17) /* then what there is is written first */
 #define CHECK_ROUNDS 10             /* until it is asked again whether processes are left */
 
@@ -39,6 +40,7 @@ struct gj_load_stream {
 	uint64_t lost_cnt;
 	uint64_t last_ns;            /* of what came out of the buffer */
 	uint32_t round_cnt;          /* events of this round */
+	uint32_t rounds;             /* since something was written */
 	int err;                     /* -ENOMEM of a callback */
 	bool has_run;
 	ino_t inode;                 /* of the instance's directory */
@@ -336,6 +338,10 @@ static int do_round(struct gj_load_stream *stream)
 
 	if (more < 0)
 		return more;
+	/* There is room for more rounds of few. */
+	if (!more && ++stream->rounds < FLUSH_ROUNDS)
+		return 0;
+	stream->rounds = 0;
 	if (more)
 		until_ns = stream->last_ns;
 	err = count_lost(stream);
