@@ -12,6 +12,7 @@
 #include <linux/bpf.h>
 
 #include "tcp.bpf.h"
+#include "events.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -278,6 +279,27 @@ static __always_inline void count(struct gj_retransmits *sum, struct sock *sk,
 	count_stack(owner, hash, segments, writers > 1);
 }
 
+/* Of whoever owns the socket; the current task is only who was interrupted. */
+static __always_inline void tell_again(void *ctx, struct sock *sk, const struct gj_socket_owner *owner,
+				       __u64 segments)
+{
+	struct gj_retransmit_key key = { 0 };
+	struct gj_event event = {
+		.time_ns = bpf_ktime_get_ns(), .tgid = owner->last.tgid, .tid = owner->last.tid,
+		.goid = owner->last.goid, .func = owner->func, .kind = tcp_retransmitted,
+		.program = owner->func >> GJ_FUNC_SHIFT,
+		.tcp = { .segments = segments, .rtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3 },
+	};
+
+	read_addresses(sk, &key);
+	event.tcp.writers = count_writers(owner, event.time_ns);
+	event.tcp.local_port = key.local_port;
+	event.tcp.remote_port = key.remote_port;
+	if (key.family == ipv4)
+		__builtin_memcpy(event.tcp.remote, key.remote, sizeof(event.tcp.remote));
+	gj_tell(ctx, &event);
+}
+
 /*
  * What the socket has sent again since it was asked last goes to total->early. The
  * socket is locked. @skb: what is sent just now, or NULL; more than that is of others
@@ -300,7 +322,7 @@ static __always_inline __u32 take_new(struct sock *sk, struct total *total, void
 }
 
 /* total->early goes to whoever owns the socket. */
-static __always_inline void settle(struct sock *sk, struct total *total,
+static __always_inline void settle(void *ctx, struct sock *sk, struct total *total,
 				   const struct gj_socket_owner *owner, _Bool has_failed)
 {
 	struct gj_retransmits *sum = sum_of(sk, owner);
@@ -316,10 +338,12 @@ static __always_inline void settle(struct sock *sk, struct total *total,
 	if (has_failed)
 		gj_add(&sum->failed_cnt, 1);
 	count(sum, sk, owner, segments);
+	if (gj_tells(tcp_retransmitted) && segments)
+		tell_again(ctx, sk, owner, segments);
 }
 
 /* Its address may be another socket's soon: what is not counted yet is now. */
-static __always_inline void close_socket(__u64 sk)
+static __always_inline void close_socket(void *ctx, __u64 sk)
 {
 	struct total *total = bpf_map_lookup_elem(&tcp_totals, &sk);
 	struct gj_socket_owner *owner = find_owner(sk, OF_STATE);
@@ -332,7 +356,7 @@ static __always_inline void close_socket(__u64 sk)
 	for (int i = 0; i < KIND_CNT; i++)
 		segments += total->early[i];
 	if (segments && owner) {
-		settle((void *)sk, total, owner, 0);
+		settle(ctx, (void *)sk, total, owner, 0);
 	} else if (segments) {
 		unowned = unowned_of((void *)sk);
 		if (unowned)
@@ -352,7 +376,7 @@ int gj_tcp_state(__u64 *ctx)
 	if (BPF_CORE_READ((struct sock *)sk, sk_protocol) != IS_TCP)
 		return 0;
 	if (new == STATE_CLOSE) {
-		close_socket(sk);
+		close_socket(ctx, sk);
 		return 0;
 	}
 	/* One that was accepted: whoever is noted had another at this address. */
@@ -403,7 +427,7 @@ int gj_tcp_again(__u64 *ctx)
 	if (!owner || (owner->use == connected &&
 		       BPF_CORE_READ((struct sock *)sk, __sk_common.skc_state) != STATE_SYN_SENT))
 		return 0;
-	settle((void *)sk, total, owner, has_failed);
+	settle(ctx, (void *)sk, total, owner, has_failed);
 	return 0;
 }
 
@@ -427,5 +451,7 @@ int gj_tcp_syn_ack(__u64 *ctx)
 		return 0;
 	gj_add(&sum->handshakes, 1);
 	count(sum, (void *)sk, owner, 1);
+	if (gj_tells(tcp_retransmitted))
+		tell_again(ctx, (void *)sk, owner, 1);
 	return 0;
 }

@@ -10,6 +10,7 @@
  */
 #include <linux/bpf.h>
 
+#include "events.bpf.h"
 #include "gj_trace_threads.h"
 #include "rare.bpf.h"
 #include "whose.bpf.h"
@@ -92,12 +93,28 @@ static __always_inline struct gj_thread_state *state_of(__u64 id)
 	return bpf_map_lookup_elem(&thread_states, &tid);
 }
 
-static __always_inline void queue(struct task_struct___thread *task, enum gj_queued since)
+/* Something of a thread, which need not be the current one, and of the goroutine it has. */
+static __always_inline void tell_thread(void *ctx, __u32 kind, const struct gj_trace_target *target,
+					__u64 id, const struct gj_thread_state *state, __u64 ns)
 {
+	struct gj_event event = {
+		.time_ns = state->since_ns, .tgid = id >> 32, .tid = id, .goid = state->goid,
+		.func = state->func, .kind = kind, .program = target->program,
+		.span = { .what = state->queued, .count_ns = ns },
+	};
+
+	gj_tell(ctx, &event);
+}
+
+static __always_inline void queue(void *ctx, struct task_struct___thread *task,
+				  enum gj_queued since)
+{
+	const struct gj_trace_target *target;
 	struct gj_thread_state *state;
 	__u64 id;
 
-	if (!target_of(task, &id))
+	target = target_of(task, &id);
+	if (!target)
 		return;
 	state = state_of(id);
 	/* Woken before it has gone, or preempted on its way to sleep: it waits for nothing else now. */
@@ -106,30 +123,32 @@ static __always_inline void queue(struct task_struct___thread *task, enum gj_que
 	state->queued = since;
 	state->run = in_run_queue;
 	state->since_ns = bpf_ktime_get_ns();
+	if (gj_tells(thread_runnable))
+		tell_thread(ctx, thread_runnable, target, id, state, 0);
 }
 
 SEC("tp_btf/sched_wakeup")
 int gj_wakeup(__u64 *ctx)
 {
-	queue((void *)ctx[0], woken);
+	queue(ctx, (void *)ctx[0], woken);
 	return 0;
 }
 
 SEC("tp_btf/sched_wakeup_new")
 int gj_wakeup_new(__u64 *ctx)
 {
-	queue((void *)ctx[0], created);
+	queue(ctx, (void *)ctx[0], created);
 	return 0;
 }
 
 /* @task is still current: its memory can be read, and so its goroutine. */
-static __always_inline void switch_out(struct task_struct___thread *task, _Bool is_runnable,
-				       __u64 now)
+static __always_inline void switch_out(void *ctx, struct task_struct___thread *task,
+				       _Bool is_runnable, __u64 now)
 {
 	const struct gj_trace_target *target;
 	struct gj_thread_state *state;
 	struct gj_whose whose;
-	__u64 id;
+	__u64 id, run_ns;
 
 	target = target_of(task, &id);
 	state = target ? state_of(id) : 0;
@@ -144,10 +163,13 @@ static __always_inline void switch_out(struct task_struct___thread *task, _Bool 
 		gj_drop(drop_no_goroutine);
 	state->goid = whose.goid;
 	state->func = whose.func;
+	run_ns = state->run == on_cpu ? now - state->since_ns : 0;
 	state->off_since_ns = state->since_ns = now;
 	state->queued = is_runnable ? preempted : not_queued;
 	state->run = is_runnable ? in_run_queue : sleeping;
 	state->preemptions += is_runnable;
+	if (gj_tells(thread_off))
+		tell_thread(ctx, thread_off, target, id, state, run_ns);
 	bpf_probe_read_kernel(state->comm, sizeof(state->comm), task->comm);
 }
 
@@ -182,12 +204,14 @@ static __always_inline __u64 leave_queue(struct gj_thread_state *state, __u64 no
 	return ns;
 }
 
-static __always_inline void switch_in(struct task_struct___thread *task, __u64 now)
+static __always_inline void switch_in(void *ctx, struct task_struct___thread *task, __u64 now)
 {
+	const struct gj_trace_target *target;
 	struct gj_thread_state *state;
 	__u64 id, queue_ns = 0, off_ns = 0;
 
-	state = target_of(task, &id) ? state_of(id) : 0;
+	target = target_of(task, &id);
+	state = target ? state_of(id) : 0;
 	if (!state)
 		return;
 	if (!state->comm[0])
@@ -210,9 +234,11 @@ static __always_inline void switch_in(struct task_struct___thread *task, __u64 n
 	}
 	state->switch_ins++;
 	state->off_since_ns = 0;
-	state->queued = not_queued;
 	state->run = on_cpu;
 	state->since_ns = now;
+	if (gj_tells(thread_running))
+		tell_thread(ctx, thread_running, target, id, state, queue_ns);
+	state->queued = not_queued;
 }
 
 /* Arguments: preempt, prev, next, prev_state. */
@@ -221,8 +247,8 @@ int gj_switch(__u64 *ctx)
 {
 	__u64 now = bpf_ktime_get_ns();
 
-	switch_out((void *)ctx[1], ctx[0] || !ctx[3], now);
-	switch_in((void *)ctx[2], now);
+	switch_out(ctx, (void *)ctx[1], ctx[0] || !ctx[3], now);
+	switch_in(ctx, (void *)ctx[2], now);
 	return 0;
 }
 

@@ -5,7 +5,7 @@ own counts (tests/trace/events.go) and Go's addr2line.
 
     events.py CHECK BINARY MINOR GOROOT DIRECTORY
 
-CHECK: ring, perf (both everything), trace (against Go's own), tiny (a buffer that is too small), cut."""
+CHECK: ring, perf (both everything), trace (against Go's own), threads, tiny (a buffer that is too small), cut."""
 import collections
 import json
 import os
@@ -65,7 +65,11 @@ def run(*options, arguments=()):
         target.stdin.flush()
         truth = json.loads(target.stdout.readline())
         time.sleep(0.1)  # to where it waits for the next line
-        maps = {name: list(entries(name)) for name in ("goroutine_counts", "stw", "gc", "drops")
+        if check == "threads":
+            target.send_signal(signal.SIGSTOP)
+            time.sleep(0.1)
+        maps = {name: list(entries(name))
+                for name in ("goroutine_counts", "stw", "gc", "drops", "thread_states")
                 if os.path.exists(f"{pins}/{name}")}
         trace.send_signal(signal.SIGINT)
         said = trace.stderr.read()
@@ -279,6 +283,25 @@ def tiny():
         want(counts["created"] >= truth["ended"], "which are at least the program's")
 
 
+def threads():
+    path, _, maps = run("--events=threads")
+    _, events = read(path)
+    equal("nothing is lost", lost_of(maps), {})
+    cnt, queue_ns = collections.Counter(), collections.Counter()
+    for e in events:
+        cnt[e["tid"], e["kind"]] += 1
+        if e["kind"] == "thread_running":
+            queue_ns[e["tid"]] += e["ns"]
+    states = dict(maps["thread_states"])
+    want(len(states) > 2, f"{len(states)} threads")
+    for tid, state in states.items():
+        equal(f"{tid}: running, as the map's switch_ins", cnt[tid, "thread_running"], state["switch_ins"])
+        equal("and in the run queue", queue_ns[tid], state["queue_ns"])
+        want(abs(cnt[tid, "thread_off"] - cnt[tid, "thread_running"]) <= 1, "as often off")
+    want({e["func"] for e in events if "func" in e} & {"main.pinger", "main.sleeper", "runtime.main"} != set(),
+         "goroutines that threads ran")
+
+
 def cut():
     path, _, _ = run("--events=goroutines,gc")
     whole = open(path, "rb").read()
@@ -299,5 +322,6 @@ def cut():
     want(good > 20, f"{good} of 65 had events")
 
 
-{"ring": everything, "perf": lambda: everything("--perf-buffer"), "tiny": tiny, "cut": cut, "trace": trace}[check]()
+{"ring": everything, "perf": lambda: everything("--perf-buffer"), "tiny": tiny, "cut": cut, "trace": trace,
+ "threads": threads}[check]()
 sys.exit(1 if failed else 0)

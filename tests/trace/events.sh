@@ -32,6 +32,7 @@ in_namespace()
 		unshare -pf --mount-proc python3 tests/trace/events.py ring "$binary" 24 "${toolchain#* }" "$work"
 }
 tap_check 'the same in a pid namespace' in_namespace
+tap_check 'threads: file and map agree' does threads 1.24
 tap_check 'a buffer that is too small: what is kept and what is lost are all' does tiny 1.24
 tap_check 'a file cut anywhere is good up to there' does cut 1.26
 
