@@ -200,11 +200,26 @@ static int pin_iterator(struct gj_load *load, const char *program, int fd, struc
 	return bpf_obj_pin(fd, path) ? gj_diag_set(diag, -errno, "%s: %s", path, strerror(errno)) : 0;
 }
 
+/* An iterator over a map's elements goes over that of its own name: gj_metrics over metrics_steps. */
+static struct bpf_link *attach_map_iterator(struct gj_load *load, struct bpf_program *program)
+{
+	union bpf_iter_link_info info = { 0 };
+	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+	char map[64];
+	int fd;
+
+	snprintf(map, sizeof(map), "%s_steps", bpf_program__name(program) + strlen("gj_"));
+	fd = gj_load_find_map(load, map);
+	info.map.map_fd = (uint32_t)fd;
+	return fd < 0 ? NULL : bpf_program__attach_iter(program, &opts);
+}
+
 static int attach_by_section(struct gj_load *load, struct bpf_program *program,
 			     struct gj_diag *diag)
 {
 	const char *name = bpf_program__name(program);
-	struct bpf_link *link = bpf_program__attach(program);
+	struct bpf_link *link = strcmp(bpf_program__section_name(program), "iter/bpf_map_elem") ?
+		bpf_program__attach(program) : attach_map_iterator(load, program);
 	int err;
 
 	if (!link)

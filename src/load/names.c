@@ -238,6 +238,15 @@ static void redirect(struct btf *btf, uint32_t id, uint32_t from, uint32_t to)
 	}
 }
 
+/* In the order in which bpf/metrics.bpf.c searches them. */
+static int by_value(const void *a, const void *b)
+{
+	const struct name *left = a, *right = b;
+
+	return (int32_t)left->value < (int32_t)right->value ? -1 :
+	       (int32_t)left->value > (int32_t)right->value;
+}
+
 /* Puts @names, and what the placeholder has, in the placeholder's stead. */
 static int replace(struct btf *btf, uint32_t placeholder, struct names *names)
 {
@@ -252,6 +261,7 @@ static int replace(struct btf *btf, uint32_t placeholder, struct names *names)
 			  (uint32_t)own[i].val);
 	if (!err)
 		err = make_unique(names);
+	qsort(names->list, names->cnt, sizeof(*names->list), by_value);
 	id = err ? err : btf__add_enum(btf, copy, 4);
 	free(copy);
 	if (id < 0)

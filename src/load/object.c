@@ -4,9 +4,11 @@
  * equal name are one map: the first object makes it, the others get it.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,6 +73,43 @@ int gj_load_find_map(const struct gj_load *load, const char *name)
 	return -1;
 }
 
+/*
+ * An object that only reads what others count says so by a constant has_NAME for each
+ * map: true where there is one; else it does without, and the map is not made for it.
+ */
+static int fit_maps(struct gj_load *load, struct bpf_object *object)
+{
+	struct bpf_map *constants = bpf_object__find_map_by_name(object, ".rodata"), *map;
+	struct btf *btf = bpf_object__btf(object);
+	int section = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC), err = 0;
+	const struct btf_type *type = section > 0 ? btf__type_by_id(btf, (uint32_t)section) : NULL;
+	size_t size_bytes = 0;
+	const void *initial = constants ? bpf_map__initial_value(constants, &size_bytes) : NULL;
+	uint8_t *bytes = initial ? malloc(size_bytes) : NULL;
+
+	if (bytes)
+		memcpy(bytes, initial, size_bytes);
+	else if (initial)
+		err = -ENOMEM;
+	for (unsigned int i = 0; bytes && type && !err && i < btf_vlen(type); i++) {
+		const struct btf_var_secinfo *place = &btf_var_secinfos(type)[i];
+		const char *name = btf__name_by_offset(btf, btf__type_by_id(btf, place->type)->name_off);
+
+		if (strncmp(name, "has_", 4) || place->offset >= size_bytes)
+			continue;
+		map = bpf_object__find_map_by_name(object, name + 4);
+		if (!map)
+			continue;
+		bytes[place->offset] = gj_load_find_map(load, name + 4) >= 0;
+		if (!bytes[place->offset])
+			err = bpf_map__set_autocreate(map, false);
+	}
+	if (bytes && !err)
+		err = bpf_map__set_initial_value(constants, bytes, size_bytes);
+	free(bytes);
+	return err;
+}
+
 static int share_map(struct gj_load *load, struct bpf_map *map, struct gj_diag *diag)
 {
 	int fd = bpf_map__is_internal(map) ? -1 : gj_load_find_map(load, bpf_map__name(map));
@@ -91,7 +130,7 @@ static int share_map(struct gj_load *load, struct bpf_map *map, struct gj_diag *
 static int share_maps(struct gj_load *load, struct bpf_object *object, struct gj_diag *diag)
 {
 	struct bpf_map *map;
-	int err = 0;
+	int err = fit_maps(load, object);
 
 	bpf_object__for_each_map(map, object)
 		if (!err)
@@ -108,7 +147,8 @@ static int keep_maps(struct gj_load *load, struct bpf_object *object, struct gj_
 	bpf_object__for_each_map(map, object) {
 		const char *name = bpf_map__name(map);
 
-		if (bpf_map__is_internal(map) || gj_load_find_map(load, name) >= 0)
+		if (bpf_map__is_internal(map) || !bpf_map__autocreate(map) ||
+		    gj_load_find_map(load, name) >= 0)
 			continue;
 		if (load->map_cnt == GJ_LOAD_MAX_MAPS)
 			return gj_diag_set(diag, -E2BIG, "more than %d maps", GJ_LOAD_MAX_MAPS);

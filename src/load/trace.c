@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gj_trace_metrics.h"
 #include "load/budget.h"
 #include "load/instance.h"
 
@@ -102,6 +103,11 @@ static int load_feature(struct gj_load *load, const struct gj_load_image *image,
 		err = gj_load_object(load, image, feature, &why);
 	if (!err)
 		return 0;
+	/* Maps are read without it, too. */
+	if (!strcmp(image->name, "metrics") && err != -EPERM && err != -ENOMEM) {
+		say(load, "no metrics file, which wants Linux 5.19: %s", why.text);
+		return 0;
+	}
 	if (feature == GJ_FEATURE_CNT || !load->options->is_default || err == -EPERM || err == -ENOMEM)
 		return gj_diag_set(diag, err, "%s", why.text);
 	say(load, "%s", why.text);
@@ -138,6 +144,35 @@ static int fill(const struct gj_load *load, struct gj_diag *diag)
 		err = gj_load_samples_fill(load);
 	return err ? gj_diag_set(diag, err, "the targets find no room in their maps: %s",
 				 strerror(-err)) : 0;
+}
+
+/* One name for `metrics_names`: of it what a label's value may have without quoting. */
+static struct gj_metrics_name name_of(const char *text)
+{
+	struct gj_metrics_name name = { "" };
+	const char *base = strrchr(text, '/');
+
+	snprintf(name.text, sizeof(name.text), "%s", base ? base + 1 : text);
+	for (char *c = name.text; *c; c++)
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-", *c))
+			*c = '_';
+	return name;
+}
+
+/* What bpf/metrics.bpf.c calls the instance and its programs. */
+static int fill_names(const struct gj_load *load, struct gj_diag *diag)
+{
+	struct gj_metrics_name name = name_of(load->options->instance);
+	int map = gj_load_find_map(load, "metrics_names"), err = 0;
+
+	for (uint32_t i = 0; map >= 0 && !err; i++) {
+		if (bpf_map_update_elem(map, &i, &name, BPF_ANY))
+			err = gj_diag_set(diag, -errno, "metrics_names: %s", strerror(errno));
+		if (i == load->targets.binary_cnt)
+			break;
+		name = name_of(load->targets.binaries[i].label);
+	}
+	return err;
 }
 
 /*
@@ -186,6 +221,8 @@ static int make(struct gj_load *load, struct gj_diag *diag)
 		err = gj_diag_set(diag, -EOPNOTSUPP, "nothing of what is asked for can be had here");
 	if (!err)
 		err = fill(load, diag);
+	if (!err)
+		err = fill_names(load, diag);
 	if (!err && load->stream)
 		err = gj_load_stream_begin(load, diag);
 	for (size_t i = 0; !err && i < load->object_cnt; i++)
