@@ -13,6 +13,7 @@ BASE_CFLAGS := -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DGJ_VERSION='"$(VERSION)"' 
 LDLIBS := -lelf -lZydis -lz
 
 HAVE_TRACEEVENT := $(call probe,libtraceevent)
+HAVE_MICROHTTPD := $(call probe,libmicrohttpd)
 
 # DWARF, for src/goroutine/offsets_dwarf.c.
 LDLIBS += -ldw

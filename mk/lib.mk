@@ -20,7 +20,11 @@ LIB_SRCS += $(if $(filter on,$(HAVE_BPF)),$(filter-out src/load/no_load.c,\
 # BPF programs know.
 LIB_DIRS += events
 LIB_SRCS += $(sort $(wildcard src/events/*.c))
+LIB_DIRS += export
+LIB_SRCS += $(filter-out %http.c,$(sort $(wildcard src/export/*.c)))
 CMD_SRCS := $(sort $(wildcard src/cmd/*.c))
+# The exporter speaks HTTP where libmicrohttpd is; what perf loads does without.
+CMD_SRCS += src/export/$(if $(filter on,$(HAVE_MICROHTTPD)),http,no_http).c
 
 LIB_OBJS := $(LIB_SRCS:%.c=$(O)/obj/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/obj/%.o)

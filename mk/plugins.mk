@@ -55,7 +55,7 @@ $(O)/traceevent/plugin_gojitter.so: $(TRACEEVENT_OBJS) $(O)/libgojitter.a plugin
 
 .PHONY: features
 features:
-	@echo 'libtraceevent: [$(HAVE_TRACEEVENT)] BPF: [$(HAVE_BPF)]'
+	@echo 'libtraceevent: [$(HAVE_TRACEEVENT)] BPF: [$(HAVE_BPF)] libmicrohttpd: [$(HAVE_MICROHTTPD)]'
 all: features
 
 ifeq ($(HAVE_TRACEEVENT),on)

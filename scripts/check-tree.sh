@@ -10,7 +10,7 @@
 set -eu
 
 cd "$(dirname "$0")/.."
-order='base sample perf elf demangle goroutine probe bpftrace debuginfo stitch pprof report session inject record profile events load cmd'
+order='base sample perf elf demangle goroutine probe bpftrace debuginfo stitch pprof report session inject record profile events load export cmd'
 # Whoever the tree belongs to; nothing would be checked without the list.
 files=$(git -c safe.directory='*' ls-files -co --exclude-standard) || {
 	echo "$0: git cannot list the files of this tree" >&2

@@ -23,6 +23,9 @@ lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc 
 
 # A network that loses packets (tests/bpftrace/scripts.sh).
 [ "${1:-}" = demo ] || packages="$packages iproute2"
+# gojitter export, and who reads it (tests/trace/metrics.sh).
+packages="$packages libmicrohttpd-dev"
+[ "${1:-}" = demo ] || packages="$packages prometheus prometheus-node-exporter"
 missing=
 for package in $packages; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

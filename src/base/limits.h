@@ -127,5 +127,7 @@
  * once more, up to 20 KB. Go 1.27 has some forty for everything.
  */
 #define GJ_MAX_OBJECT_PLACES 512
+/* Bytes of one instance's metrics: four times what 2048 steps of bpf/metrics.bpf.c print. */
+#define GJ_MAX_EXPORT_BYTES (256u << 20)
 
 #endif

@@ -68,5 +68,6 @@ int gj_cmd_inject(int argc, char **argv);
 int gj_cmd_bpftrace(int argc, char **argv);
 int gj_cmd_events(int argc, char **argv);
 int gj_cmd_bpf_object(int argc, char **argv);
+int gj_cmd_export(int argc, char **argv);
 
 #endif

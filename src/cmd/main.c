@@ -23,6 +23,7 @@ static const struct command commands[] = {
 	{ "untrace", gj_cmd_untrace, "end what trace started" },
 	{ "budget", gj_cmd_budget, "keep what an instance of trace costs within its budget" },
 	{ "events", gj_cmd_events, "what trace --events wrote, as text or JSON" },
+	{ "export", gj_cmd_export, "what trace counts, for Prometheus: over HTTP, as a file" },
 	{ "doctor", gj_cmd_doctor, "what can be recorded here, and what killed recordings left" },
 	{ "sym", gj_cmd_sym, "names, lines and inlined calls of addresses in a Go binary" },
 	{ "demangle", gj_cmd_demangle, "filter that makes Go symbol names readable" },
