@@ -261,6 +261,9 @@ BENCH_SCRIPTS += tests/bench/events.sh
 # Samples that gojitter trace takes.
 CHECK_SCRIPTS += tests/trace/samples.sh
 BENCH_SCRIPTS += tests/bench/samples.sh
+# Metrics for Prometheus.
+CHECK_SCRIPTS += tests/trace/metrics.sh
+FUZZ_TARGETS += metrics
 
 # What gojitter trace hooks.
 UNIT_TESTS += plan

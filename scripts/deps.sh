@@ -13,6 +13,8 @@ libelf-dev libdw-dev zlib1g-dev libzydis-dev libtraceevent-dev linux-perf golang
 clang bpftool libbpf-dev'
 # pprof profiles.
 packages="$packages libprotobuf-c-dev protobuf-c-compiler"
+# gojitter export.
+packages="$packages libmicrohttpd-dev"
 [ "${1:-}" = demo ] || packages="$packages
 g++ git libiberty-dev libcmocka-dev bpftrace trace-cmd gdb binutils
 lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc file procps"
@@ -23,9 +25,7 @@ lld llvm libclang-rt-14-dev python3 perl curl ca-certificates nodejs npm mandoc 
 
 # A network that loses packets (tests/bpftrace/scripts.sh).
 [ "${1:-}" = demo ] || packages="$packages iproute2"
-# gojitter export, and who reads it (tests/trace/metrics.sh).
-packages="$packages libmicrohttpd-dev"
-[ "${1:-}" = demo ] || packages="$packages prometheus prometheus-node-exporter"
+
 missing=
 for package in $packages; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in

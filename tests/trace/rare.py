@@ -11,8 +11,11 @@ PINS = "/sys/fs/bpf/gojitter/v1/"
 
 
 class Run:
+    started = 0
+
     def __init__(self, what, binary, env=None):
-        self.instance = "rare-test-%d" % os.getpid()
+        Run.started += 1
+        self.instance = "rare-test-%d-%d" % (os.getpid(), Run.started)
         self.gojitter = os.path.join(os.environ["O"], "gojitter")
         self.bad = 0
         self.child = subprocess.Popen([binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
