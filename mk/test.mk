@@ -263,6 +263,7 @@ CHECK_SCRIPTS += tests/trace/samples.sh
 BENCH_SCRIPTS += tests/bench/samples.sh
 # Metrics for Prometheus.
 CHECK_SCRIPTS += tests/trace/metrics.sh
+LONG_SCRIPTS += tests/trace/metrics-kernels.sh
 FUZZ_TARGETS += metrics
 
 # What gojitter trace hooks.
