@@ -9,6 +9,8 @@
 #include "gj_trace_goroutines.h"
 #include "gj_trace_netpoll.h"
 #include "gj_trace_syscalls.h"
+#include "gj_trace_tcp.h"
+#include "gj_trace_threads.h"
 
 /*
  * Value of `metrics_steps`. Only the type matters: the kernel keeps it with the map,
@@ -24,6 +26,10 @@ struct gj_metrics_enums {
 	enum gj_size_class size_class;
 	enum gj_poll_kind poll_kind;
 	enum gj_syscall syscall;
+	enum gj_queued queued;
+	enum gj_off_cpu off_cpu;
+	enum gj_thread_run thread_run;
+	enum gj_family family;
 };
 
 /* Value of `metrics_names`: 0 is the instance's, 1 + N that of program number N. */

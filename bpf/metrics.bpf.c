@@ -217,6 +217,28 @@ static long sum_goroutines(void *map __attribute__((unused)), struct gj_goroutin
 	return 0;
 }
 
+static long sum_thread_states(void *map __attribute__((unused)), __u32 *tid __attribute__((unused)),
+			      struct gj_thread_state *thread, struct reading *reading)
+{
+	struct series series = { { thread->tgid, thread->run } };
+	struct sum sum = { { 1, thread->unseen_switch_ins } };
+
+	add_up(reading, map_thread_states, &series, &sum);
+	return 0;
+}
+
+static long sum_tcp_retransmits(void *map __attribute__((unused)), struct gj_retransmit_key *key,
+				struct gj_retransmits *sent, struct reading *reading)
+{
+	struct series series = { { key->tgid, key->func, key->family } };
+	struct sum sum = { { sent->segments, sent->timeouts, sent->fast, sent->probes,
+			     sent->handshakes, sent->other, sent->unseen, sent->failed_cnt,
+			     sent->ambiguous } };
+
+	add_up(reading, map_tcp_retransmits, &series, &sum);
+	return 0;
+}
+
 static __always_inline void collect(struct reading *reading)
 {
 	reading->reader->cnts[map_self] = 1;

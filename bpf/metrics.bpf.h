@@ -13,11 +13,14 @@
 #include "trace.bpf.h"
 
 #include "gj_trace_alloc.h"
+#include "gj_trace_census.h"
 #include "gj_trace_gc.h"
 #include "gj_trace_goroutines.h"
 #include "gj_trace_metrics.h"
 #include "gj_trace_netpoll.h"
 #include "gj_trace_syscalls.h"
+#include "gj_trace_tcp.h"
+#include "gj_trace_threads.h"
 
 #define WORDS_OF(type) (sizeof(type) / sizeof(__u64))
 #define HIST_WORDS WORDS_OF(struct gj_hist)
@@ -36,14 +39,21 @@
 	X(PERCPU_HASH, sched_latency, struct gj_goroutine_func_key, struct gj_hist, HIST_WORDS) \
 	X(PERCPU_HASH, blocked, struct gj_blocked_key, struct gj_hist, HIST_WORDS) \
 	X(PERCPU_HASH, goroutine_counts, __u32, struct gj_goroutine_counts, \
-	  WORDS_OF(struct gj_goroutine_counts))
+	  WORDS_OF(struct gj_goroutine_counts)) \
+	X(PERCPU_HASH, run_queue, struct gj_run_queue_key, struct gj_hist, HIST_WORDS) \
+	X(PERCPU_HASH, off_cpu, struct gj_off_cpu_key, struct gj_hist, HIST_WORDS)
 #define METRICS_PLAIN_MAPS(X) \
 	X(HASH, gc, __u32, struct gj_gc, WORDS_OF(struct gj_gc)) \
 	X(HASH, netpoll_storm, __u32, struct gj_netpoll_storm, WORDS_OF(struct gj_netpoll_storm)) \
-	X(HASH, long_runs, struct gj_goroutine_func_key, struct gj_long_run, 2)
+	X(HASH, long_runs, struct gj_goroutine_func_key, struct gj_long_run, 2) \
+	X(HASH, tcp_unowned, __u32, struct gj_unowned, WORDS_OF(struct gj_unowned)) \
+	X(HASH, census_counts, struct gj_census_count_key, struct gj_census_count, 1) \
+	X(HASH, census_passes, __u32, struct gj_census_pass, WORDS_OF(struct gj_census_pass))
 /* Maps with an entry for each goroutine, thread or connection: added up by what sum_NAME says. */
 #define METRICS_SUMMED_MAPS(X) \
-	X(HASH, goroutines, struct gj_goroutine_key, struct gj_goroutine, 1)
+	X(HASH, goroutines, struct gj_goroutine_key, struct gj_goroutine, 1) \
+	X(HASH, thread_states, __u32, struct gj_thread_state, 2) \
+	X(HASH, tcp_retransmits, struct gj_retransmit_key, struct gj_retransmits, SUM_WORDS)
 #define SUM_WORDS 9
 
 #define MAP_ID(kind, name, key, value, words) map_##name,
@@ -110,6 +120,16 @@ static const struct label labels[MAP_CNT][MAX_LABELS] = {
 	[map_gc] = { { "pid", LABEL_NUMBER, 0 } },
 	[map_netpoll_storm] = { { "pid", LABEL_NUMBER, 0 } },
 	[map_long_runs] = { { "pid", LABEL_NUMBER, 0 }, { "func", ENUM_OF(func), 1 } },
+	[map_run_queue] = { { "pid", LABEL_NUMBER, 0 }, { "since", ENUM_OF(queued), 1 },
+			    { "func", ENUM_OF(func), 2 }, { "comm", LABEL_COMM, COMM_WORD } },
+	[map_off_cpu] = { { "pid", LABEL_NUMBER, 0 }, { "kind", ENUM_OF(off_cpu), 1 } },
+	[map_tcp_unowned] = { { "netns", LABEL_NUMBER, 0 } },
+	[map_census_counts] = { { "pid", LABEL_NUMBER, 0 }, { "status", ENUM_OF(status), 1 },
+				{ "reason", ENUM_OF(reason), 2 }, { "func", ENUM_OF(func), 3 } },
+	[map_census_passes] = { { "pid", LABEL_NUMBER, 0 } },
+	[map_thread_states] = { { "pid", LABEL_NUMBER, 0 }, { "state", ENUM_OF(thread_run), 1 } },
+	[map_tcp_retransmits] = { { "pid", LABEL_NUMBER, 0 }, { "func", ENUM_OF(func), 1 },
+				  { "family", ENUM_OF(family), 2 } },
 	[map_goroutines] = { { "pid", LABEL_NUMBER, 0 }, { "status", ENUM_OF(status), 1 },
 			     { "reason", ENUM_OF(reason), 2 } },
 };
@@ -217,6 +237,48 @@ static const struct family families[] = {
 	  map_long_runs, COUNTER, AT(gj_long_run, cnt) },
 	{ "gojitter_goroutine_long_runs_slept_total", "Longer ones during which the thread slept in the kernel.",
 	  map_long_runs, COUNTER, AT(gj_long_run, slept_cnt) },
+	{ "gojitter_census_goroutines", "Goroutines as the file census found them when it was last read.",
+	  map_census_counts, GAUGE, AT(gj_census_count, number) },
+	{ "gojitter_census_age_seconds", "Time since the file census was read.",
+	  map_census_passes, GAUGE_AGE, AT(gj_census_pass, seen_ns) },
+	{ "gojitter_census_duration_seconds", "How long that took.",
+	  map_census_passes, GAUGE_NS, AT(gj_census_pass, took_ns) },
+	{ "gojitter_census_torn", "Goroutines that ran on whenever they were read: no stack.",
+	  map_census_passes, GAUGE, AT(gj_census_pass, torn) },
+	{ "gojitter_census_busy", "Goroutines only marked as waiting, for the collector or the tracer.",
+	  map_census_passes, GAUGE, AT(gj_census_pass, busy) },
+	{ "gojitter_census_cut", "Goroutines whose stack was not read down to its first function.",
+	  map_census_passes, GAUGE, AT(gj_census_pass, cut) },
+	{ "gojitter_census_unreadable", "Goroutines that could not be read, and are not told.",
+	  map_census_passes, GAUGE, AT(gj_census_pass, unreadable) },
+	{ "gojitter_census_whole", "Whether the process was there, and its memory, all the time: 1 or 0.",
+	  map_census_passes, GAUGE, AT(gj_census_pass, is_whole) },
+	{ "gojitter_thread_run_queue_seconds", "Time that threads waited for a processor, by what made them runnable.",
+	  map_run_queue, HIST4, 0 },
+	{ "gojitter_thread_off_cpu_seconds", "Time from a thread's switch away to its switch back.",
+	  map_off_cpu, HIST2, 0 },
+	{ "gojitter_threads", "Threads by what the kernel does with them.", map_thread_states, GAUGE, 0 },
+	{ "gojitter_threads_unseen_switches", "Switches to threads that there are, of which the kernel did not tell.",
+	  map_thread_states, GAUGE, 1 },
+	{ "gojitter_tcp_retransmits_total", "Segments sent again, by the goroutine that last wrote the socket.",
+	  map_tcp_retransmits, COUNTER, 0 },
+	{ "gojitter_tcp_ambiguous_retransmits_total", "Those of sockets that others had written within a second.",
+	  map_tcp_retransmits, COUNTER, 8 },
+	{ "gojitter_tcp_timeout_retransmits_total", "Those after the retransmission timer.",
+	  map_tcp_retransmits, COUNTER, 1 },
+	{ "gojitter_tcp_fast_retransmits_total", "Those without waiting for the timer.",
+	  map_tcp_retransmits, COUNTER, 2 },
+	{ "gojitter_tcp_probe_retransmits_total", "Tail loss probes.", map_tcp_retransmits, COUNTER, 3 },
+	{ "gojitter_tcp_handshake_retransmits_total", "SYN and SYN-ACK.", map_tcp_retransmits, COUNTER, 4 },
+	{ "gojitter_tcp_other_retransmits_total", "Those of none of these kinds.", map_tcp_retransmits, COUNTER, 5 },
+	{ "gojitter_tcp_unseen_retransmits_total", "Those that only the socket's own count tells of.",
+	  map_tcp_retransmits, COUNTER, 6 },
+	{ "gojitter_tcp_failed_retransmits_total", "Tries of which nothing was sent, Linux 6.17 and later.",
+	  map_tcp_retransmits, COUNTER, 7 },
+	{ "gojitter_tcp_unowned_retransmits_total", "Segments sent again of sockets no goroutine is known for, by network namespace.",
+	  map_tcp_unowned, COUNTER, AT(gj_unowned, segments) },
+	{ "gojitter_tcp_unowned_syn_acks_total", "SYN-ACKs sent again of such sockets.",
+	  map_tcp_unowned, COUNTER, AT(gj_unowned, syn_acks) },
 };
 #define FAMILY_CNT (sizeof(families) / sizeof(families[0]))
 

@@ -14,7 +14,7 @@ static const char help[] =
 	"usage: gojitter export [--listen ADDR:PORT | --textfile DIR] [--instance NAME]\n"
 	"\n"
 	"Prints what gojitter trace has counted, as Prometheus takes it. It only reads the\n"
-	"files /sys/fs/bpf/gojitter/v1/NAME/metrics.\n"
+	"files metrics and census below /sys/fs/bpf/gojitter/v1/NAME.\n"
 	"\n"
 	"      --listen=ADDR:PORT  serve it at http://ADDR:PORT/metrics until interrupted\n"
 	"      --textfile=DIR      put it into DIR/" GJ_EXPORT_FILE ", for node_exporter's\n"

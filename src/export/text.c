@@ -155,11 +155,24 @@ static int read_pin(const char *path, struct gj_buf *text)
 	return err;
 }
 
+/* Reading the census makes the counts that the metrics tell; how old they are is told there, too. */
+static void take_census(const char *instance)
+{
+	struct gj_buf ignored = { 0 };
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s/census", GJ_TRACE_PINS, instance);
+	if (!access(path, R_OK))
+		read_pin(path, &ignored);
+	gj_buf_deinit(&ignored);
+}
+
 static int read_instance(const char *instance, struct gj_buf *text, struct gj_diag *diag)
 {
 	char path[512];
 	int err = -EAGAIN;
 
+	take_census(instance);
 	snprintf(path, sizeof(path), "%s/%s/metrics", GJ_TRACE_PINS, instance);
 	for (int i = 0; i < READ_TRIES && err == -EAGAIN; i++) {
 		if (i)

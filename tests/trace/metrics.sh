@@ -8,7 +8,7 @@ tools=$(tests/trace/prometheus.sh) || exit 1
 PATH=$tools:$PATH
 programs=
 for version in ${GJ_GO_VERSIONS:-1.22 1.27}; do
-	for program in gc=gc,alloc,goroutines syscalls=syscalls,netpoll; do
+	for program in gc=gc,alloc,goroutines syscalls=syscalls,netpoll,threads,tcp,census; do
 		binary=$(tests/fixtures/build.sh "$version" "tests/trace/${program%=*}.go" exe) || {
 			tap_fail "Go $version builds ${program%=*}.go"
 			continue
