@@ -272,12 +272,18 @@ FUZZ_TARGETS += plan
 CHECK_SCRIPTS += tests/probe/features.sh
 
 # Of CHECK_SCRIPTS, those that read files, step programs in a debugger or hold two
-# readings of one recording against each other: nothing in them depends on how fast
-# they are, so two of them run at a time.
+# readings of one recording against each other, or ask for what has happened and not for
+# how long it took: nothing in them depends on how fast they are, so two of them run at
+# a time.
 FILE_SCRIPTS := $(foreach name,agree bad demangle forms gccgo many matrix names npm sweep,tests/sym/$(name).sh)
 FILE_SCRIPTS += $(foreach name,forms gdb matrix perf,tests/debuginfo/$(name).sh)
 FILE_SCRIPTS += $(foreach name,cfi live repair traceback,tests/stitch/$(name).sh)
-FILE_SCRIPTS += tests/goroutine/offsets.sh tests/probe/plan.sh
+FILE_SCRIPTS += $(foreach name,consumers install plugin-bad plugin-formats plugin-packaged,tests/perf/$(name).sh)
+FILE_SCRIPTS += $(foreach name,faults hooked object overlay own-stack reasons trace,tests/load/$(name).sh)
+FILE_SCRIPTS += $(foreach name,census faults metrics verifier,tests/trace/$(name).sh)
+FILE_SCRIPTS += tests/bpftrace/generate.sh tests/fuzz/smoke.sh tests/goroutine/offsets.sh tests/inject/bad.sh \
+	tests/inject/inject.sh tests/pprof/convert.sh tests/probe/features.sh tests/probe/plan.sh \
+	tests/traceevent/traceevent.sh
 
 # Programs that scripts and benchmarks run.
 TEST_PROGRAMS := \
@@ -333,9 +339,18 @@ LONG_SCRIPTS += \
 	tests/trace/faults-long.sh \
 	tests/trace/matrix-full.sh
 
+UNIT_TESTS += object
+# Objects for stock bpftool (gojitter bpf-object).
+CHECK_SCRIPTS += tests/load/object.sh tests/load/overlay.sh
+LONG_SCRIPTS += tests/load/object-full.sh tests/load/object-kernels.sh
+# Threads and TCP as the kernel's own accounts have them.
+CHECK_SCRIPTS += \
+	tests/trace/threads.sh \
+	tests/trace/tcp.sh
+LONG_SCRIPTS += tests/trace/kernels.sh
+
 TEST_BINS := $(TEST_PROGRAMS:%=$(O)/tests/%)
 comma := ,
-UNIT_TESTS += object
 UNIT_BINS := $(UNIT_TESTS:%=$(O)/tests/unit/test_%)
 
 $(O)/tests/unit/%: tests/unit/%.c $(O)/libgojitter.a
@@ -429,12 +444,3 @@ test-asan: asan-bins
 run-check: asan-bins
 
 -include $(shell find $(O)/fuzz $(O)/tests/unit -name '*.d' 2>/dev/null)
-
-# Objects for stock bpftool (gojitter bpf-object).
-CHECK_SCRIPTS += tests/load/object.sh tests/load/overlay.sh
-LONG_SCRIPTS += tests/load/object-full.sh tests/load/object-kernels.sh
-# Threads and TCP as the kernel's own accounts have them.
-CHECK_SCRIPTS += \
-	tests/trace/threads.sh \
-	tests/trace/tcp.sh
-LONG_SCRIPTS += tests/trace/kernels.sh
