@@ -2,7 +2,7 @@
 # Checks the rules of the tree: each directory under src/ includes only what
 # stands before it in the flow and only that directory's public header (src/probe has two), every
 # header compiles alone, libelf stays in src/elf, skeletons of BPF programs where these
-# are loaded, every file names its licence.
+# are loaded, every file names its licence, every map stands in docs/abi.md.
 #
 #   scripts/check-tree.sh [TEST...]
 #
@@ -64,6 +64,11 @@ done
 
 for file in $(echo "$files" | grep -E '\.(c|h|mk)$|^Makefile$'); do
 	head -n 1 "$file" | grep -q SPDX-License-Identifier || complain "$file names no licence"
+done
+
+# Whoever reads a map has to find it in docs/abi.md.
+for map in $(sed -n 's/^} \([a-z_0-9]*\) SEC(".maps");.*/\1/p' bpf/*.bpf.[ch] | sort -u); do
+	grep -q "^|.*\`$map\`.*|.*|" docs/abi.md || complain "docs/abi.md has no row for the map $map"
 done
 
 for test; do

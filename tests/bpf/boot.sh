@@ -68,7 +68,7 @@ chmod +x "$work/root/init"
 cp "$script" "$share/.script"
 
 # Several threads of emulation crash kernels that patch their own code.
-timeout 240 "$tools/usr/bin/qemu-system-x86_64" -accel tcg,thread=single -cpu max,-la57 -M q35 -smp 2 -m 1024 \
+timeout 480 "$tools/usr/bin/qemu-system-x86_64" -accel tcg,thread=single -cpu max,-la57 -M q35 -smp 2 -m 1024 \
 	-L "$tools/usr/share/qemu" -L "$tools/usr/share/seabios" -nodefaults -no-user-config -no-reboot \
 	-display none -serial stdio -kernel "$image" -initrd "$work/initrd" \
 	-append 'console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable' \
