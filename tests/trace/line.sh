@@ -23,9 +23,20 @@ end() # NETNS LINK NUMBER
 	ip netns exec "$1" tc filter add dev "$2" ingress bpf da obj "$drop" sec tc
 }
 
+# The kernel gives addresses of IPv6 their routes when it comes to it.
+is_ready() # NETNS LINK PEER
+{
+	[ -z "$(ip -n "$1" -6 addr show dev "$2" tentative)" ] &&
+		ip -n "$1" -6 route get "$3" >/dev/null 2>&1
+}
+
 ip netns add $one
 ip netns add $two
 ip -n $one link add v0 type veth peer name v1 netns $two
 end $one v0 1
 end $two v1 2
+for try in $(seq 100); do
+	! is_ready $one v0 fd77::2 || ! is_ready $two v1 fd77::1 || break
+	sleep 0.05
+done
 "$@" $one $two

@@ -155,6 +155,9 @@ def judge_rows(rows, said):
             dial.append(int(line[1]))
     seen, shared = set(), []
     for key, value in rows:
+        if not value["segments"]:  # the kernel failed to send it; nothing is known of the line then
+            check("what failed is its goroutine's", owners.get(key["local_port"]) in (None, key["goid"]), key)
+            continue
         port, goid = key["local_port"], key["goid"]
         remote = bytes(int(byte, 0) if isinstance(byte, str) else byte for byte in key["remote"])
         address = socket.inet_ntop(socket.AF_INET, remote[:4]) if key["family"] == "ipv4" else \
@@ -185,6 +188,8 @@ def judge_stacks(rows, stacks, shared, pid, binary, goroot):
     wanted = {"one": [], "two": [], "dial": []}
     sums = {(key["func"], key["hash"]): value for key, value in stacks if key["tgid"] == pid}
     for key, value in rows:
+        if not value["segments"]:
+            continue
         stack = value["stack"]
         what = "dial" if key["remote_port"] == 7001 else "two" if key["local_port"] in shared else "one"
         wanted[what].append([pc - 1 for pc in stack["pcs"][:stack["pc_cnt"]]])
