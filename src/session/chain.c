@@ -241,6 +241,69 @@ static bool is_top(const struct gj_chain *chain)
 	       (chain->cnt > chain->first_user + 1 || !(last & GJ_CLASS_SCHED));
 }
 
+/* Whose call of clone was interrupted. */
+enum cloned { CLONED_NOT, CLONED_NEW, CLONED_UNKNOWN };
+
+/*
+ * Go src/runtime/sys_linux_{amd64,arm64}.s: a system call, from which two threads come
+ * back; the one that called goes on to the first RET, the new one behind it.
+ */
+static enum cloned where_in_clone(enum gj_arch arch, struct gj_window code, uint64_t off)
+{
+	static const uint8_t syscall[] = { 0x0f, 0x05 }, ret[] = { 0xc3 };
+	static const uint8_t svc[] = { 0x01, 0x00, 0x00, 0xd4 }, arm64_ret[] = { 0xc0, 0x03, 0x5f, 0xd6 };
+	bool is_amd64 = arch == GJ_ARCH_AMD64;
+	size_t call_bytes = is_amd64 ? sizeof(syscall) : sizeof(svc);
+	const uint8_t *call = memmem(code.base, code.size_bytes, is_amd64 ? syscall : svc, call_bytes);
+	const uint8_t *end = code.base + code.size_bytes, *back;
+
+	if (!call)
+		return CLONED_UNKNOWN;
+	back = memmem(call, (size_t)(end - call), is_amd64 ? ret : arm64_ret,
+		      is_amd64 ? sizeof(ret) : sizeof(arm64_ret));
+	if (!back)
+		return CLONED_UNKNOWN;
+	if (off < (uint64_t)(call - code.base) + call_bytes)
+		return CLONED_NOT;
+	return off > (uint64_t)(back - code.base) ? CLONED_NEW : CLONED_UNKNOWN;
+}
+
+/*
+ * A thread begins in the middle of runtime.clone with RBP of the one that made it, which
+ * goes on meanwhile: what a chain has behind it is that one's stack, changed under the
+ * kernel's eyes.
+ */
+static enum cloned is_new_thread(struct gj_chain *chain)
+{
+	const char *root;
+	enum cloned cloned;
+	struct gj_gofunc func;
+	uint64_t va;
+
+	if (chain->cnt == chain->first_user ||
+	    !(chain->found[chain->cnt - 1]->classes & GJ_CLASS_CLONE) ||
+	    !find_va(chain, chain->user[0], &va) ||
+	    gj_gotab_find_func(chain->text->gotab, va, &func))
+		return CLONED_NOT;
+	/* New threads call it; so does the first, which has nothing behind it either. */
+	if (!strcmp(func.name, "runtime.stackcheck"))
+		return CLONED_UNKNOWN;
+	cloned = where_in_clone(gj_image_arch(chain->text->image),
+				gj_window_slice(gj_image_at(chain->text->image, func.entry_va), 0,
+						func.end_va - func.entry_va),
+				va - func.entry_va);
+	if (cloned != CLONED_UNKNOWN || !chain->first_user)
+		return cloned;
+	root = chain->found[chain->first_user - 1]->frames[0].name;
+	/* Linux arch/x86/entry/entry_64.S, arch/arm64/kernel/entry.S. An interrupt tells nothing. */
+	if (root && !strncmp(root, "ret_from_fork", strlen("ret_from_fork")))
+		return CLONED_NEW;
+	return root && (!strncmp(root, "entry_SYSCALL", strlen("entry_SYSCALL")) ||
+			!strncmp(root, "el0t_64_sync", strlen("el0t_64_sync"))) ?
+		       CLONED_NOT :
+		       CLONED_UNKNOWN;
+}
+
 /*
  * Up to Go 1.23 RBP names a record below SP around calls of duffzero and
  * duffcopy: {its own RBP, the call's return address}. At the call that address
@@ -267,13 +330,17 @@ static bool is_second_dead(const struct gj_chain *chain)
 /* What the kernel recorded of the user's part, as far as it is this stack's. */
 static void add_recorded(struct gj_chain *chain)
 {
+	enum cloned cloned = CLONED_NOT;
+
 	for (size_t i = 0; i < chain->user_cnt && chain->cnt < chain->max; i++) {
 		if (i == 1 && chain->repair && chain->regs.arch == GJ_ARCH_AMD64 &&
 		    is_second_dead(chain))
 			continue;
 		add_user(chain, chain->user[i]);
-		chain->is_topped = is_top(chain);
-		if (chain->is_topped && chain->repair)
+		if (!i)
+			cloned = is_new_thread(chain);
+		chain->is_topped = is_top(chain) || cloned == CLONED_NEW;
+		if (chain->repair && (chain->is_topped || cloned))
 			break;
 	}
 }

@@ -189,6 +189,8 @@ static const struct class_of_name classes[] = {
 	{ "runtime.coroswitch_m", GJ_CLASS_SCHED },
 	{ "runtime.gogo", GJ_CLASS_SCHED },
 	{ "runtime.morestack", GJ_CLASS_MORESTACK },
+	{ "runtime.clone", GJ_CLASS_CLONE },
+	{ "runtime.stackcheck", GJ_CLASS_CLONE },
 	{ "runtime.mstart", GJ_CLASS_ROOT | GJ_CLASS_TOP },
 	{ "runtime.mstart1", GJ_CLASS_ROOT },
 	{ "runtime.rt0_go", GJ_CLASS_ROOT | GJ_CLASS_TOP },

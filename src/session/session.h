@@ -26,6 +26,7 @@ enum gj_class {
 	GJ_CLASS_UNNAMED = 1 << 8,     /* user code of which nobody knows the function */
 	GJ_CLASS_TOP = 1 << 9,         /* what a chain by frame pointers has behind it is another stack's */
 	GJ_CLASS_MORESTACK = 1 << 10,  /* runtime.morestack */
+	GJ_CLASS_CLONE = 1 << 11,      /* runtime.clone and what it calls: where new threads begin */
 };
 
 enum gj_format { GJ_FORMAT_PERF, GJ_FORMAT_FOLDED, GJ_FORMAT_JSON, GJ_FORMAT_CHAINS, GJ_FORMAT_PPROF };

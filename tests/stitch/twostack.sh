@@ -40,7 +40,7 @@ attach() # BINARY [OPTION...]
 check() # NAME CMD...
 {
 	tap_check "$@"
-	echo "$tap_out" | grep -E 'user samples|in user Go code|labels|behind mcall' | sed 's/^/# /'
+	echo "$tap_out" | grep -E 'user samples|new threads|in user Go code|labels|behind mcall' | sed 's/^/# /'
 }
 
 whole() # VERSION PROGRAM VARIANT LEAST OPTION...
@@ -65,6 +65,17 @@ chains() # VERSION
 	perf record -q -k CLOCK_MONOTONIC -m 16M -e cpu-clock/freq=1999,name=cpu-clock/ -g \
 		-o "$work/perf.data" -- "$binary" service 1.5 >"$work/err" 2>&1 || { cat "$work/err"; return 1; }
 	read_samples && tests/stitch/twostack.py "$work/samples" "$binary" --least 99
+}
+
+# A new thread has RBP of the one that made it: frames of that one's stack are none of its.
+# Threads that end have RBP 0 in mstart0 (gogo to g0.sched): a fifth is cut there.
+newborn() # VERSION
+{
+	binary=$(tests/fixtures/build.sh "$1" threads exe) || return 1
+	perf record -q -k CLOCK_MONOTONIC -m 16M -e cpu-clock/period=50000,name=cpu-clock/ -g \
+		-o "$work/perf.data" -- "$binary" 1.5 >"$work/err" 2>&1 || { cat "$work/err"; return 1; }
+	read_samples && tests/stitch/twostack.py "$work/samples" "$binary" &&
+		tests/stitch/newborn.py "$work/samples" 20
 }
 
 goids() # VERSION
@@ -120,6 +131,7 @@ for version in ${GJ_TWOSTACK_VERSIONS:-1.19 1.27}; do
 	# 1 KiB of the stack it is on. What is cut here, growing stacks and SHA, is rare in other programs.
 	check "$version stacks, --call-graph both: whole" whole "$version" stacks exe 92 --call-graph both
 	check "$version service, frame pointers: whole" chains "$version"
+	check "$version new threads, frame pointers: none of their makers' frames" newborn "$version"
 	[ "$version" = 1.15 ] || check "$version: goroutines" goids "$version"
 	check "$version: labels" labels "$version"
 done
