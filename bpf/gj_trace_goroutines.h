@@ -120,10 +120,31 @@ struct gj_blocked_stack {
 	struct gj_go_stack stack;
 };
 
+#define GJ_LONG_WAIT_NS 100000 /* 100 us: waits whose end is worth a stack */
+
+/* Key of `waker_stacks`. */
+struct gj_waker_stack_key {
+	__u32 tgid;
+	enum gj_wait_reason reason; /* what was waited for */
+	__u64 blocked; /* hash of the `blocked_stacks` entry where it was; 0: not known */
+	__u64 hash;    /* of the waker's stack */
+};
+
+/* Waits of GJ_LONG_WAIT_NS and more that were ended there by a goroutine. */
+struct gj_waker_stack {
+	__u64 readied;
+	__u64 sum_ns; /* of those waits */
+	enum gj_func waker;
+	__u32 reserved; /* 0 */
+	struct gj_go_stack stack;
+};
+
 _Static_assert(sizeof(struct gj_goroutine_key) == 16, "shared with dashboards");
 _Static_assert(sizeof(struct gj_goroutine) == 120, "shared with dashboards");
 _Static_assert(sizeof(struct gj_goroutine_counts) == 96, "shared with dashboards");
 _Static_assert(sizeof(struct gj_long_run) == 176, "shared with dashboards");
 _Static_assert(sizeof(struct gj_blocked_stack) == 168, "shared with dashboards");
+_Static_assert(sizeof(struct gj_waker_stack_key) == 24, "shared with dashboards");
+_Static_assert(sizeof(struct gj_waker_stack) == 160, "shared with dashboards");
 
 #endif

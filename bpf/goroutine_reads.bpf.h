@@ -21,6 +21,10 @@ struct reads {
 	__u64 owner; /* thread */
 	__u8 head[HEAD_BYTES + 8];
 	__u8 piece[PIECE_BYTES + 16];
+	union { /* on its way into its map; BPF's stack has no room for it */
+		struct gj_blocked_stack blocked;
+		struct gj_waker_stack waker;
+	};
 };
 
 struct {
@@ -64,6 +68,17 @@ static __always_inline _Bool read_behind_head(struct move *move)
 	return 1;
 }
 
+/* Where the g whose head was read goes on. */
+static __always_inline void take_place(const struct gj_trace_target *target, const struct reads *own,
+				       struct place *at)
+{
+	at->lo = in_head(own, target->g_stack_lo);
+	at->hi = in_head(own, target->g_stack_hi);
+	at->pc = in_head(own, target->g_sched_pc);
+	at->sp = in_head(own, target->g_sched_sp);
+	at->bp = in_head(own, target->g_sched_bp);
+}
+
 /* Takes goid, place of stack and of going on, wait reason, request to stop. False: unreadable. */
 static __always_inline _Bool read_head(struct move *move)
 {
@@ -74,21 +89,36 @@ static __always_inline _Bool read_head(struct move *move)
 	if (all >= HEAD_BYTES)
 		return read_behind_head(move);
 	for (int i = 0; i < READ_TRIES; i++) {
-		struct reads *own = take_reads(move->pid_tid);
+		struct reads *own = take_reads(move->at.pid_tid);
 
 		if (!own || bpf_probe_read_user(own->head, HEAD_BYTES, (void *)move->g))
 			return 0;
 		move->key.goid = in_head(own, target->g_goid);
-		move->at.lo = in_head(own, target->g_stack_lo);
-		move->at.hi = in_head(own, target->g_stack_hi);
-		move->at.pc = in_head(own, target->g_sched_pc);
-		move->at.sp = in_head(own, target->g_sched_sp);
-		move->at.bp = in_head(own, target->g_sched_bp);
+		take_place(target, own, &move->at);
 		/* g.preempt stands behind it in every release (Go runtime2.go). */
 		move->why = own->head[why & (HEAD_BYTES - 1)];
 		move->is_preempted = own->head[(why + 1) & (HEAD_BYTES - 1)];
 		move->has_head = 1;
-		if (is_ours(move->pid_tid, own))
+		if (is_ours(move->at.pid_tid, own))
+			return 1;
+	}
+	return 0;
+}
+
+/* Takes the place of another goroutine, @g, which has gone to its thread's own stack. */
+static __always_inline _Bool read_place(struct move *move, __u64 g)
+{
+	const struct gj_trace_target *target = move->target;
+	__u32 all = target->g_stack_lo | target->g_stack_hi | target->g_sched_pc |
+		    target->g_sched_sp | target->g_sched_bp;
+
+	for (int i = 0; i < READ_TRIES && all < HEAD_BYTES; i++) {
+		struct reads *own = take_reads(move->at.pid_tid);
+
+		if (!own || bpf_probe_read_user(own->head, HEAD_BYTES, (void *)g))
+			return 0;
+		take_place(target, own, &move->at);
+		if (is_ours(move->at.pid_tid, own))
 			return 1;
 	}
 	return 0;
@@ -168,7 +198,6 @@ __attribute__((noinline)) int gj_read_stack(const struct place *at, struct gj_go
 static __always_inline void read_stack(struct move *move, struct gj_go_stack *stack)
 {
 	move->at.bias = move->target->bias;
-	move->at.pid_tid = move->pid_tid;
 	/* reentersyscall saves no frame pointer up to Go 1.22: what stands there is an older one. */
 	if (move->new == g_syscall && move->target->go_minor < 23)
 		move->at.bp = move->at.hi;

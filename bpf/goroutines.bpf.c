@@ -14,6 +14,7 @@
 #include "goroutines.bpf.h"
 
 #include "goroutine_reads.bpf.h"
+#include "goroutine_stacks.bpf.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -82,9 +83,9 @@ static __always_inline void create(const struct move *move)
 /* Takes the thread it begins to run on. */
 static __always_inline void take_thread(const struct move *move, struct gj_goroutine *goroutine)
 {
-	struct running *known = bpf_map_lookup_elem(&running, &move->pid_tid);
+	struct running *known = bpf_map_lookup_elem(&running, &move->at.pid_tid);
 
-	goroutine->tid = (__u32)move->pid_tid;
+	goroutine->tid = (__u32)move->at.pid_tid;
 	goroutine->run_switches = thread_switches();
 	if (known) {
 		known->g = move->g;
@@ -93,12 +94,12 @@ static __always_inline void take_thread(const struct move *move, struct gj_gorou
 		struct running first = { .g = move->g, .func = goroutine->func };
 
 		/* Without, a waker is read from its g. */
-		bpf_map_update_elem(&running, &move->pid_tid, &first, BPF_ANY);
+		bpf_map_update_elem(&running, &move->at.pid_tid, &first, BPF_ANY);
 	}
 }
 
 /* One that is older than the trace: known from here on. */
-static __always_inline void learn(const struct move *move)
+static __always_inline void learn(struct move *move)
 {
 	struct gj_goroutine goroutine = { .status = move->new, .reason = move->reason };
 
@@ -107,64 +108,12 @@ static __always_inline void learn(const struct move *move)
 		take_thread(move, &goroutine);
 		goroutine.start_cnt = move->old == g_runnable;
 	}
+	if (move->new == g_waiting)
+		note_stack(move, &goroutine);
 	if (move->counts)
 		add_one(&move->counts->learnt);
 	insert(move, &goroutine);
-	tell_move(move, kind_of(move->new), &goroutine, move->reason, 0, 0);
-}
-
-static __always_inline __u64 hash_of(const struct gj_go_stack *stack)
-{
-	__u64 hash = 0xcbf29ce484222325ull;
-
-	for (__u32 i = 0; i < GJ_GO_STACK_PCS && i < stack->pc_cnt; i++)
-		hash = (hash ^ stack->pcs[i]) * 0x100000001b3ull;
-	return hash ? hash : 1;
-}
-
-/* Notes where the goroutine begins to wait. */
-static __always_inline void note_stack(struct move *move, struct gj_goroutine *goroutine)
-{
-	struct gj_blocked_stack stack = { .parked = 1, .func = goroutine->func }, *known;
-	struct gj_blocked_stack_key key = { .tgid = move->key.tgid, .reason = goroutine->reason };
-
-	/*
-	 * Up to Go 1.20 gcMarkTermination and others mark their goroutine while it runs, on
-	 * its own stack (casgstatus); g.sched is of some time before.
-	 */
-	if (move->current_g == move->g)
-		return;
-	read_stack(move, &stack.stack);
-	if (!stack.stack.pc_cnt) {
-		gj_drop(drop_unreadable);
-		return;
-	}
-	key.hash = hash_of(&stack.stack);
-	known = bpf_map_lookup_elem(&blocked_stacks, &key);
-	if (known)
-		add_one(&known->parked);
-	else if (bpf_map_update_elem(&blocked_stacks, &key, &stack, BPF_NOEXIST)) {
-		known = bpf_map_lookup_elem(&blocked_stacks, &key);
-		if (!known) {
-			gj_drop(drop_map_full);
-			return;
-		}
-		add_one(&known->parked);
-	}
-	goroutine->stack = key.hash;
-}
-
-static __always_inline void end_stack(const struct move *move, struct gj_goroutine *goroutine,
-				      __u64 ns)
-{
-	struct gj_blocked_stack_key key = { .tgid = move->key.tgid, .reason = goroutine->reason,
-					    .hash = goroutine->stack };
-	struct gj_blocked_stack *stack = bpf_map_lookup_elem(&blocked_stacks, &key);
-
-	if (!stack)
-		return;
-	add_one(&stack->readied);
-	__sync_fetch_and_add(&stack->sum_ns, ns);
+	tell_move(move, kind_of(move->new), &goroutine, move->reason, 0, goroutine.stack);
 }
 
 /* The goroutine that the current thread runs; 0: none, the scheduler is at work. False: unreadable. */
@@ -189,7 +138,7 @@ static __always_inline _Bool read_waker(const struct move *move, struct running 
 /* Start function and g of whose goroutine makes another runnable. */
 static __always_inline __u32 waker_of(const struct move *move, __u64 *g_out)
 {
-	struct running *known = bpf_map_lookup_elem(&running, &move->pid_tid);
+	struct running *known = bpf_map_lookup_elem(&running, &move->at.pid_tid);
 	__u64 startpc = 0;
 
 	if (!read_waker(move, known, g_out)) {
@@ -204,14 +153,16 @@ static __always_inline __u32 waker_of(const struct move *move, __u64 *g_out)
 	return gj_func_of(move->target, startpc);
 }
 
-/* Whose goroutine makes @woken runnable: its goid, for events. */
-static __always_inline __u64 note_waker(const struct move *move, const struct gj_goroutine *woken)
+/* Whose goroutine makes @woken runnable, after @ns (0: not known): its goid, for events. */
+static __always_inline __u64 note_waker(struct move *move, const struct gj_goroutine *woken, __u64 ns)
 {
 	struct gj_waker_key key = { .tgid = move->key.tgid, .reason = woken->reason,
 				    .woken = woken->func };
 	__u64 g = 0, one = 1, goid = 0, *cnt;
 
 	key.waker = waker_of(move, &g);
+	if (ns >= GJ_LONG_WAIT_NS)
+		note_waker_stack(move, woken, key.waker, g, ns);
 	if (gj_tells(goroutine_runnable) && key.waker)
 		gj_user_u64(g, move->target->g_goid, &goid);
 	cnt = bpf_map_lookup_elem(&wakers, &key);
@@ -235,9 +186,7 @@ static __always_inline void note_long_run(struct move *move, const struct gj_gor
 	struct gj_long_run *run = bpf_map_lookup_elem(&long_runs, &key);
 
 	if (!run) {
-		struct gj_long_run none = { 0 };
-
-		bpf_map_update_elem(&long_runs, &key, &none, BPF_NOEXIST);
+		bpf_map_update_elem(&long_runs, &key, &no_run, BPF_NOEXIST);
 		run = bpf_map_lookup_elem(&long_runs, &key);
 		if (!run) {
 			gj_drop(drop_map_full);
@@ -363,15 +312,17 @@ static __always_inline void begin_spell(struct move *move, struct gj_goroutine *
 /* A goroutine that was there before and goes on. */
 static __always_inline void change(struct move *move, struct gj_goroutine *goroutine)
 {
-	__u64 waker = 0;
+	__u64 waker = 0, ns = 0;
 
 	/* Its work went on while it was marked as waiting. */
 	if (move->old == g_waiting && move->new == g_running && goroutine->status == g_running)
 		return;
-	if (is_known(move, goroutine))
+	if (is_known(move, goroutine)) {
+		ns = move->now_ns - goroutine->since_ns;
 		end_spell(move, goroutine);
+	}
 	if (move->old == g_waiting && move->new == g_runnable)
-		waker = note_waker(move, goroutine);
+		waker = note_waker(move, goroutine, ns);
 	begin_spell(move, goroutine, waker);
 }
 
@@ -434,8 +385,8 @@ static __always_inline _Bool begin_move(struct move *move, __u64 g)
 {
 	_Bool is_read;
 
-	move->pid_tid = gj_pid_tid();
-	move->key.tgid = move->pid_tid >> 32;
+	move->at.pid_tid = gj_pid_tid();
+	move->key.tgid = move->at.pid_tid >> 32;
 	/* 0: of another pid namespace, where it cannot be told from others. */
 	move->target = move->key.tgid ? gj_target_find(move->key.tgid) : 0;
 	if (!move->target)

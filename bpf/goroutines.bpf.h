@@ -71,6 +71,14 @@ struct {
 	__type(value, struct gj_blocked_stack);
 } blocked_stacks SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, struct gj_waker_stack_key);
+	__type(value, struct gj_waker_stack);
+} waker_stacks SEC(".maps");
+
 /* A g of one process' life. */
 struct g_key {
 	__u64 g;
@@ -104,9 +112,10 @@ struct {
 	__type(value, struct running);
 } running SEC(".maps");
 
-/* What new entries of per-CPU maps begin with; bigger than BPF's stack. */
+/* What new entries begin with; BPF's stack has no room for them. */
 static const struct gj_hist no_hist;
 static const struct gj_goroutine_counts no_counts;
+static const struct gj_long_run no_run;
 
 struct task_struct___switches {
 	unsigned long nvcsw;
@@ -127,9 +136,8 @@ struct move {
 	struct gj_goroutine_key key;
 	__u64 g;
 	__u64 current_g; /* R14: g of the thread that makes the change */
-	__u64 pid_tid;   /* of that thread, in the loader's namespace */
 	__u64 now_ns;
-	struct place at; /* @has_head */
+	struct place at; /* @has_head; @at.pid_tid is of that thread, in the loader's namespace */
 	__u32 old, new;
 	__u32 reason;         /* when it begins to wait */
 	__u8 why;             /* @has_head: g.waitreason, which may be an old one */

@@ -91,7 +91,7 @@ goroutines() # VERSION
 	until_true grep -qx end "$dir/out" || return 1
 	sleep 0.1 # to where it waits for the next line
 	for map in goroutines goroutine_counts sched_latency blocked long_runs wakers \
-		blocked_stacks drops; do
+		blocked_stacks waker_stacks drops; do
 		"$bpftool" -j map dump pinned "$pins/maps/$map" >"$dir/$map.json" || return 1
 	done
 	unloads && ends || return 1

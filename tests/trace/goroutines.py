@@ -217,6 +217,27 @@ def check_trace(path):
     want(sum(near) >= len(near) - 3, f"times of {sum(near)} of {len(near)} functions are Go's trace's")
 
 
+def check_wakers():
+    """The holder of the mutex lets those go on that waited for it, and is on its stack then."""
+    name_of, mutex = namer(), "semacquire" if minor < 20 else "sync_Mutex_Lock"
+    blocked = {k["hash"] for k, _ in entries("blocked_stacks")}
+    waits, funcs = collections.Counter(), set()
+    for key, value in entries("waker_stacks"):
+        want(key["blocked"] in blocked, f"what {value['waker']} ended is known: {key['reason']}")
+        stack = [name_of(pc) for pc in value["stack"]["pcs"][: value["stack"]["pc_cnt"]]]
+        # Up to Go 1.19 who waits for others to be done has the same reason.
+        if key["reason"] == mutex and (minor >= 20 or value["waker"] == said_func("holder")):
+            waits["readied"] += value["readied"]
+            waits["sum_ns"] += value["sum_ns"]
+            funcs |= {value["waker"], *(name for name in stack if name.startswith("main."))}
+            want(stack[-1].startswith("runtime.goexit"), f"woken by {stack}")
+    cnt, total = hists("blocked", "func", "reason").get((said_func("locker"), mutex), (0, 0))
+    # One that was woken finds the mutex taken again at times, and waits on for less.
+    want(cnt / 2 <= waits["readied"] <= cnt, f"woken {waits['readied']} times, it waited {cnt} times")
+    want(0.9 * total <= waits["sum_ns"] <= total, f"after {waits['sum_ns']} of {total} ns")
+    want(funcs == {said_func("holder"), "main.holder"}, f"by {funcs}")
+
+
 # Which wrapper is whose: by the order of go statements with arguments, in each function.
 wrappers, symbols = {}, functions()
 for outer, inners in (
@@ -236,4 +257,5 @@ else:
     check_waits()
     check_runs()
     check_states()
+    check_wakers()
 sys.exit(1 if failed else 0)

@@ -5,8 +5,11 @@
  *
  *   verifier FILE.bpf.o...
  *
- * A line each: OBJECT PROGRAM INSTRUCTIONS-VERIFIED INSTRUCTIONS, or
+ * A line each: OBJECT PROGRAM INSTRUCTIONS-VERIFIED INSTRUCTIONS STACK-BYTES, or
  * OBJECT PROGRAM refused: the end of the verifier's log.
+ *
+ * STACK-BYTES: of the program and all its functions, each at a multiple of 32, as kernels
+ * up to 6.8 have it (kernel/bpf/verifier.c, check_max_stack_depth).
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -16,7 +19,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOG_STATS 4 /* kernel/bpf/verifier.c, BPF_LOG_STATS */
+
 static char said[1 << 16]; /* the last that libbpf complained of */
+static char stats[1 << 16]; /* the verifier's figures of the last program */
 
 static int take_said(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -36,6 +42,25 @@ static const char *end_of_log(void)
 	return last;
 }
 
+/* "stack depth 408+48": the program, then its functions. */
+static unsigned int stack_bytes(void)
+{
+	const char *at = strstr(stats, "stack depth ");
+	unsigned int sum = 0;
+	char *end;
+
+	if (!at)
+		return 0;
+	at += strlen("stack depth ");
+	do {
+		unsigned long one = strtoul(at, &end, 10);
+
+		sum += (unsigned int)(one ? (one + 31) / 32 * 32 : 32);
+		at = end + 1;
+	} while (*end == '+');
+	return sum;
+}
+
 static void print_program(const char *object_name, const struct bpf_program *program)
 {
 	struct bpf_prog_info info = { 0 };
@@ -46,8 +71,8 @@ static void print_program(const char *object_name, const struct bpf_program *pro
 		return;
 	}
 	/* verified_insns: Linux 5.16. */
-	printf("%s %s %u %u\n", object_name, bpf_program__name(program), info.verified_insns,
-	       (unsigned int)(info.xlated_prog_len / sizeof(struct bpf_insn)));
+	printf("%s %s %u %u %u\n", object_name, bpf_program__name(program), info.verified_insns,
+	       (unsigned int)(info.xlated_prog_len / sizeof(struct bpf_insn)), stack_bytes());
 }
 
 /* Loads the program numbered @number of the object and nothing else. False: there is none. */
@@ -66,6 +91,10 @@ static bool load_one(const char *path, const char *object_name, unsigned int num
 		bpf_program__set_autoload(program, i == number);
 		if (i++ == number)
 			one = program;
+	}
+	if (one) {
+		bpf_program__set_log_level(one, LOG_STATS);
+		bpf_program__set_log_buf(one, stats, sizeof(stats));
 	}
 	if (one) {
 		strcpy(said, "");
