@@ -325,7 +325,7 @@ TEST_PROGRAMS += bench/events
 endif
 # What gojitter trace costs.
 TEST_PROGRAMS += bench/hook
-BENCH_SCRIPTS += tests/bench/trace.sh
+BENCH_SCRIPTS += tests/bench/trace.sh tests/bench/exits.sh
 
 # What the kernel's verifier says of all BPF programs.
 TEST_PROGRAMS += trace/verifier
