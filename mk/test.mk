@@ -113,6 +113,9 @@ LONG_SCRIPTS :=
 LONG_SCRIPTS += \
 	tests/sym/matrix-full.sh
 
+LONG_SCRIPTS += \
+	tests/record/goid-long.sh
+
 # The ways into the perf plugin, and putting it all in place.
 CHECK_SCRIPTS += \
 	tests/perf/front.sh \
@@ -278,7 +281,7 @@ CHECK_SCRIPTS += tests/probe/features.sh
 FILE_SCRIPTS := $(foreach name,agree bad demangle forms gccgo many matrix names npm sweep,tests/sym/$(name).sh)
 FILE_SCRIPTS += $(foreach name,forms gdb matrix perf,tests/debuginfo/$(name).sh)
 FILE_SCRIPTS += $(foreach name,cfi live repair traceback,tests/stitch/$(name).sh)
-FILE_SCRIPTS += $(foreach name,consumers install plugin-bad plugin-formats plugin-packaged,tests/perf/$(name).sh)
+FILE_SCRIPTS += $(foreach name,consumers install plugin plugin-bad plugin-formats plugin-packaged ways,tests/perf/$(name).sh)
 FILE_SCRIPTS += $(foreach name,faults hooked object overlay own-stack reasons trace,tests/load/$(name).sh)
 FILE_SCRIPTS += $(foreach name,census faults metrics verifier,tests/trace/$(name).sh)
 FILE_SCRIPTS += tests/bpftrace/generate.sh tests/fuzz/smoke.sh tests/goroutine/offsets.sh tests/inject/bad.sh \
