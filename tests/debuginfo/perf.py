@@ -40,9 +40,14 @@ def frames(path):
 
 
 def runs(found):
-    """Frames of one address one after another: inlined calls, then the function itself."""
-    return [list(run) for _, run in
-            itertools.groupby(found, key=lambda frame: (frame.sample, frame.ip))]
+    """Frames of one address one after another: inlined calls, then the function itself. One
+    that calls itself has its address again each time."""
+    result = []
+    for _, run in itertools.groupby(found, key=lambda frame: (frame.sample, frame.ip)):
+        run = list(run)
+        is_recursion = len({frame[:5] for frame in run}) == 1
+        result += [[frame] for frame in run] if is_recursion else [run]
+    return result
 
 
 def address_of(starts, frame):
