@@ -114,7 +114,8 @@ LONG_SCRIPTS += \
 	tests/sym/matrix-full.sh
 
 LONG_SCRIPTS += \
-	tests/record/goid-long.sh
+	tests/record/goid-long.sh \
+	tests/stitch/live-full.sh
 
 # The ways into the perf plugin, and putting it all in place.
 CHECK_SCRIPTS += \

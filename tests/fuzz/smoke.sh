@@ -1,3 +1,3 @@
 #!/bin/sh
-# Every fuzz target for a minute altogether.
-exec tests/fuzz/run.sh 60 $GJ_FUZZ_TARGETS
+# Every fuzz target, forty seconds altogether.
+exec tests/fuzz/run.sh 40 $GJ_FUZZ_TARGETS

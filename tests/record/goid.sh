@@ -112,7 +112,7 @@ for version in 1.19 1.23 1.27; do
 done
 # These want the machine for themselves.
 finish
-for version in 1.19 1.23 1.27; do
+for version in 1.19 1.27; do
 	binary=$(tests/fixtures/build.sh $version spins nosym)
 	start_probed "$version nosym: the whole machine" attached "$binary" all
 	finish

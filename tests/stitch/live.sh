@@ -40,7 +40,7 @@ check() # VERSION PROGRAM VARIANT PLACES
 	fi
 }
 
-for version in ${GJ_STITCH_VERSIONS:-1.15 1.19 1.21 1.23 1.25 1.26 1.27}; do
+for version in ${GJ_STITCH_VERSIONS:-1.15 1.19 1.23 1.27}; do
 	check "$version" stacks exe plain
 	check "$version" stacks exe preempt
 	check "$version" cgostacks cgo cgo

@@ -25,7 +25,7 @@ import gdb
 
 STEPS = int(os.environ.get("GJ_STEPS", "25"))
 FUNCTIONS = int(os.environ.get("GJ_FUNCTIONS", "60"))
-SECONDS = float(os.environ.get("GJ_SECONDS", "40"))
+SECONDS = float(os.environ.get("GJ_SECONDS", "25"))
 # gdb does not see over switches of stacks, and takes an injected call for one.
 BLIND = ("runtime.systemstack", "runtime.mcall", "runtime.morestack", "runtime.asmcgocall", "runtime.gogo", "gogo",
          "runtime.cgocallback", "runtime.rt0_go", "runtime.mstart", "runtime.goexit", "runtime.sigreturn",

@@ -5,7 +5,7 @@
 #
 #   GJ_REPAIR_VERSIONS   the releases (1.19 and 1.27)
 #   GJ_FUNCTIONS         at so many (60) functions each, out of all when more than 100
-#   GJ_SECONDS           or for so long (40)
+#   GJ_SECONDS           or for so long (25)
 . tests/tap.sh
 
 work=$(mktemp -d)

@@ -7,8 +7,8 @@
 . tests/tap.sh
 . tests/load/lib.sh
 
-seconds=${GJ_FAULT_SECONDS:-5}
-kills=${GJ_FAULT_KILLS:-10}
+seconds=${GJ_FAULT_SECONDS:-3}
+kills=${GJ_FAULT_KILLS:-6}
 instants=${GJ_FAULT_INSTANTS:-8}
 [ "$(id -u)" -eq 0 ] || { tap_skip 'faults' 'uprobes want root'; tap_done; }
 mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
