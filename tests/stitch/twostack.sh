@@ -107,8 +107,8 @@ EOF
 # While it goes to the scheduler a goroutine is still the thread's: its frames follow mcall.
 yields() # VERSION
 {
-	binary=$(tests/fixtures/build.sh "$1" loads exe) || return 1
-	"$gojitter" record -F 3999 -o "$work/perf.data" -- "$binary" service 2 >"$work/err" 2>&1 ||
+	binary=$(tests/fixtures/build.sh "$1" yields exe) || return 1
+	"$gojitter" record -F 3999 -o "$work/perf.data" -- "$binary" 1 >"$work/err" 2>&1 ||
 		{ cat "$work/err"; return 1; }
 	read_samples && python3 - "$work/samples" <<'EOF'
 import json, sys
