@@ -31,6 +31,7 @@ start_target()
 }
 start_record() # ARG...
 {
+	: >"$work/err" # what the last one said is no word of this one
 	"$gojitter" record --no-bpf -o "$data" "$@" >"$work/out" 2>"$work/err" &
 	recorder=$!
 	started="$started $recorder"
