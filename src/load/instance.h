@@ -161,6 +161,8 @@ int gj_load_object(struct gj_load *load, const struct gj_load_image *image,
  * Returns 0 or a negative errno.
  */
 int gj_load_choose_programs(struct bpf_object *object);
+/* The kernel describes each tracepoint as a type, btf_trace_NAME (include/trace/bpf_probe.h). */
+bool gj_load_has_tracepoint(const struct btf *kernel, const char *name);
 
 /* Descriptor of the instance's map called @name, -1: there is none yet. */
 int gj_load_find_map(const struct gj_load *load, const char *name);

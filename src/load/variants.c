@@ -17,15 +17,19 @@ static const struct {
 	{ "gj_tcp_write", "gj_tcp_syscall" },
 };
 
-static bool has_tracepoint(const struct btf *kernel, const struct bpf_program *program)
+bool gj_load_has_tracepoint(const struct btf *kernel, const char *name)
 {
-	const char *section = bpf_program__section_name(program), *name = strchr(section, '/');
 	char type[128];
 
-	if (!name)
-		return true;
-	snprintf(type, sizeof(type), "btf_trace_%s", name + 1);
+	snprintf(type, sizeof(type), "btf_trace_%s", name);
 	return btf__find_by_name_kind(kernel, type, BTF_KIND_TYPEDEF) > 0;
+}
+
+static bool can_attach(const struct btf *kernel, const struct bpf_program *program)
+{
+	const char *name = strchr(bpf_program__section_name(program), '/');
+
+	return !name || gj_load_has_tracepoint(kernel, name + 1);
 }
 
 int gj_load_choose_programs(struct bpf_object *object)
@@ -46,7 +50,7 @@ int gj_load_choose_programs(struct bpf_object *object)
 			kernel = btf__load_vmlinux_btf();
 		if (!kernel)
 			break;
-		if (has_tracepoint(kernel, program))
+		if (can_attach(kernel, program))
 			continue;
 		err = bpf_program__set_autoload(program, false);
 		if (!err)

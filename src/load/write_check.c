@@ -6,19 +6,9 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "load/write.h"
-
-/* The kernel describes each tracepoint as a type, btf_trace_NAME (include/trace/bpf_probe.h). */
-static bool has_tracepoint(const struct btf *kernel, const char *name)
-{
-	char type[128];
-
-	snprintf(type, sizeof(type), "btf_trace_%s", name);
-	return btf__find_by_name_kind(kernel, type, BTF_KIND_TYPEDEF) > 0;
-}
 
 static int check_section(const struct btf *kernel, const char *section, struct gj_diag *diag)
 {
@@ -30,7 +20,7 @@ static int check_section(const struct btf *kernel, const char *section, struct g
 	if (strncmp(section, prefix, sizeof(prefix) - 1))
 		return 0;
 	section += sizeof(prefix) - 1;
-	if (has_tracepoint(kernel, section))
+	if (gj_load_has_tracepoint(kernel, section))
 		return 0;
 	return gj_diag_set(diag, -EOPNOTSUPP, "this kernel has no tracepoint %s", section);
 }
